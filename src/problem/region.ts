@@ -63,7 +63,7 @@ export function ballLinf(center: Vectors, eps: number | Vector, options: BallOpt
 
 /** The ball of the given norm; see {@link ballL1}. */
 export function ball(kind: Norm, center: Vectors, eps: number | Vector, options: BallOptions = {}): Region {
-  const { data, count, size } = pack(center, 'center');
+  const { data, count, size } = packVectors(center, 'center');
   const radii = typeof eps === 'number' ? new Float64Array(count).fill(eps) : Float64Array.from(eps);
   if (radii.length !== count)
     throw new ShapeError(`eps has ${radii.length} entries, expected one or ${count} (one per image)`);
@@ -98,8 +98,8 @@ export function ball(kind: Norm, center: Vectors, eps: number | Vector, options:
  * @throws ShapeError if lengths do not fit together.
  */
 export function box(lower: Vectors, upper: Vectors): Region {
-  const low = pack(lower, 'lower');
-  const high = pack(upper, 'upper');
+  const low = packVectors(lower, 'lower');
+  const high = packVectors(upper, 'upper');
   if (low.count !== high.count || low.size !== high.size) {
     throw new ShapeError(
       `lower is [${low.count}, ${low.size}], upper is [${high.count}, ${high.size}], expected equal shapes`,
@@ -137,7 +137,11 @@ function isVector(value: Vectors): value is Vector {
   return ArrayBuffer.isView(value) || typeof value[0] === 'number';
 }
 
-function pack(value: Vectors, name: string): { data: Float64Array; count: number; size: number } {
+/** Checks one or several vectors and puts them behind each other. */
+export function packVectors(
+  value: Vectors,
+  name: string,
+): { data: Float64Array; count: number; size: number } {
   const vectors = isVector(value) ? [value] : value;
   const count = vectors.length;
   const size = vectors[0]?.length ?? 0;

@@ -125,3 +125,17 @@ function appendNegatives(values: Float64Array, images: number, block: number): F
   }
   return result;
 }
+
+/** The rows of some images only, as a specification for a region of just these. */
+export function forImages(native: NativeRows, images: readonly number[], outputSize: number): Specification {
+  const { rowCount, shared } = native;
+  if (shared) return { description: 'rows', resolve: () => native };
+  const block = rowCount * outputSize;
+  const c = new Float64Array(images.length * block);
+  const d = new Float64Array(images.length * rowCount);
+  images.forEach((image, index) => {
+    c.set(native.c.subarray(image * block, (image + 1) * block), index * block);
+    d.set(native.d.subarray(image * rowCount, (image + 1) * rowCount), index * rowCount);
+  });
+  return { description: 'rows', resolve: () => ({ rowCount, shared, c, d }) };
+}

@@ -1,0 +1,120 @@
+import type { NativeAttackOptions, NativeBoundsOptions, NativeBoxes, NativeMethod } from '../binding.js';
+import { InvalidArgumentError } from '../errors.js';
+import type { Specification } from '../problem/specification.js';
+
+/** Restrictions of the one dual; `'lip'` is the product of norms. */
+export type Method = NativeMethod;
+/** How the pre-activation boxes of the layers before the last are made. */
+export type Boxes = NativeBoxes;
+
+export const methods: readonly Method[] = ['ibp', 'crown', 'alpha-crown', 'sdp-crown', 'joint', 'lip'];
+export const boxKinds: readonly Boxes[] = ['cheap', 'crown', 'optimised'];
+
+/** What every call of a `Verifier` takes. */
+export interface CallOptions {
+  /** Stops the native work within 100 ms; the call rejects with AbortError. */
+  signal?: AbortSignal;
+  /** Called now and then with the units of work done and their total. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** How bounds are computed. */
+export interface MethodOptions {
+  /** Default `'joint'`. */
+  method?: Method;
+  /** Default: `'optimised'` for alpha-crown, `'crown'` for crown, otherwise `'cheap'`. */
+  boxes?: Boxes;
+  /** Ascent steps for the rows asked for; default 150. */
+  iterations?: number;
+  /** Ascent steps for each intermediate row when boxes are `'optimised'`; default 20. */
+  boxIterations?: number;
+  /** Of Adam on the slopes; default 0.1. */
+  learningRate?: number;
+  /** Learning-rate factor per step; default 0.985. */
+  decay?: number;
+  /** Leave a row as it is once its lower bound is positive; default false. */
+  stopWhenProven?: boolean;
+  /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
+  timeLimit?: number;
+}
+
+export interface BoundsOptions extends MethodOptions, CallOptions {
+  /** The rows to bound: `margins(label)`, `outputs()` or `rows(C, d)`. */
+  specification: Specification;
+  /** Upper bounds too (twice the work); default false. */
+  upper?: boolean;
+  /** Affine bounds `slope^T x + offset` on the region too; default false. */
+  coefficients?: boolean;
+}
+
+export interface AttackOptions extends CallOptions {
+  /** The rows to make small; usually `margins(label)`. */
+  specification: Specification;
+  /** Default 40. */
+  steps?: number;
+  /** Random starts beside the centre; default 1. */
+  restarts?: number;
+  /** First step as a fraction of eps (of the half width for a box); default 0.25. */
+  stepSize?: number;
+  /** The random starts are a function of it; default 0. */
+  seed?: number;
+  /** Leave an image once one of its rows is negative; default false. */
+  stopWhenFalsified?: boolean;
+  /** Seconds for the whole call, 0 (the default) for no limit. */
+  timeLimit?: number;
+}
+
+/** @throws InvalidArgumentError naming the option, what was given and what it takes. */
+export function resolveBoundsOptions(
+  options: MethodOptions & { coefficients?: boolean },
+): NativeBoundsOptions {
+  const method = oneOf('method', options.method ?? 'joint', methods);
+  return {
+    method,
+    boxes: oneOf('boxes', options.boxes ?? defaultBoxes(method), boxKinds),
+    iterations: integer('iterations', options.iterations ?? 150, 0),
+    boxIterations: integer('boxIterations', options.boxIterations ?? 20, 0),
+    learningRate: positive('learningRate', options.learningRate ?? 0.1),
+    decay: positive('decay', options.decay ?? 0.985),
+    stopWhenProven: options.stopWhenProven ?? false,
+    timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
+    coefficients: options.coefficients ?? false,
+  };
+}
+
+/** @throws InvalidArgumentError naming the option, what was given and what it takes. */
+export function resolveAttackOptions(options: AttackOptions): NativeAttackOptions {
+  return {
+    steps: integer('steps', options.steps ?? 40, 0),
+    restarts: integer('restarts', options.restarts ?? 1, 0),
+    stepSize: positive('stepSize', options.stepSize ?? 0.25),
+    seed: integer('seed', options.seed ?? 0, 0),
+    stopWhenFalsified: options.stopWhenFalsified ?? false,
+    timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
+  };
+}
+
+function defaultBoxes(method: Method): Boxes {
+  if (method === 'alpha-crown') return 'optimised';
+  return method === 'crown' ? 'crown' : 'cheap';
+}
+
+export function integer(name: string, value: number, least: number, most = 2 ** 31 - 1): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(`${name} is ${value}, expected an integer from ${least} to ${most}`);
+}
+
+export function positive(name: string, value: number): number {
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError(`${name} is ${value}, expected a finite number > 0`);
+}
+
+export function seconds(name: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError(`${name} is ${value}, expected a finite number of seconds >= 0`);
+}
+
+export function oneOf<T extends string>(name: string, value: T, accepted: readonly T[]): T {
+  if (accepted.includes(value)) return value;
+  throw new InvalidArgumentError(`${name} is '${value}', expected one of ${accepted.join(', ')}`);
+}

@@ -1,0 +1,261 @@
+import { availableParallelism } from 'node:os';
+import type { NativeBinding, NativeEngine, NativeNetwork } from '../binding.js';
+import { DeviceError, ModelError, ShapeError } from '../errors.js';
+import type { GraphNode } from '../model/graph.js';
+import type { Model } from '../model/index.js';
+import { loadNative } from '../native.js';
+import { type Region, type Vectors, packVectors, toNativeRegion } from '../problem/region.js';
+import { withNegatives } from '../problem/specification.js';
+import { formatShape } from '../tensor.js';
+import { Calls, fromNative } from './control.js';
+import {
+  type AttackOptions,
+  type BoundsOptions,
+  type CallOptions,
+  integer,
+  oneOf,
+  resolveAttackOptions,
+  resolveBoundsOptions,
+} from './options.js';
+import { type Radii, type RadiusOptions, certifiedRadius } from './radius.js';
+
+export interface VerifierOptions {
+  /** `'auto'` takes a CUDA device where there is one, else the CPU. Default `'cpu'`. */
+  device?: 'cpu' | 'cuda' | 'auto';
+  /** Worker threads of the engine; default: as many as the machine has cores. */
+  threads?: number;
+}
+
+export interface Bounds {
+  /** `[images, rows]`, the shape of `lower` and `upper`. */
+  readonly shape: readonly [number, number];
+  /** Sound lower bounds of `C y + d` on the region; -Infinity where nothing was proven. */
+  readonly lower: Float64Array;
+  /** Sound upper bounds, when asked for. */
+  readonly upper?: Float64Array;
+  /** `[images, rows]` ascent steps spent on each lower bound. */
+  readonly iterations: Int32Array;
+  /** `[images]` whether the time limit cut this image short. */
+  readonly timedOut: readonly boolean[];
+  /** `[images, rows, features]` and `[images, rows]`: `C y + d >= slope^T x + offset` on the region. */
+  readonly slope?: Float64Array;
+  readonly offset?: Float64Array;
+  /** The same for `C y + d <= upperSlope^T x + upperOffset`. */
+  readonly upperSlope?: Float64Array;
+  readonly upperOffset?: Float64Array;
+}
+
+export interface Attack {
+  /** `[images, rows]`, the shape of `value`. */
+  readonly shape: readonly [number, number];
+  /** Smallest value found of each row. */
+  readonly value: Float64Array;
+  /** `[images]` the smallest over the rows, and which row it is. */
+  readonly margin: Float64Array;
+  readonly row: Int32Array;
+  /** `[images, features]` the input with that value, inside the region (checked in float64). */
+  readonly point: Float64Array;
+}
+
+/** A norm of one affine node of the graph. */
+export interface NodeNorm {
+  readonly node: number;
+  readonly name: string;
+  readonly op: GraphNode['op'];
+  /** An upper bound on the spectral norm. */
+  readonly norm: number;
+}
+
+/**
+ * Runs the native engine: bounds, attacks and radii. Work is done off the JavaScript thread; several
+ * calls at once are fine and share the engine's threads. Call `close()` when done.
+ */
+export class Verifier {
+  readonly device: 'cpu' | 'cuda';
+  readonly #binding: NativeBinding;
+  readonly #engine: NativeEngine;
+  readonly #calls: Calls;
+  /** Networks live in the engine as long as their model lives here. */
+  readonly #networks = new WeakMap<Model, NativeNetwork>();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * @param binding the native addon; only tests pass another one.
+   * @throws InvalidArgumentError if an option is out of range.
+   * @throws DeviceError if `'cuda'` is asked for and there is none.
+   * @throws NativeLoadError if the addon cannot be loaded.
+   */
+  constructor(options: VerifierOptions = {}, binding: NativeBinding = loadNative()) {
+    const wanted = oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda', 'auto']);
+    const threads = integer('threads', options.threads ?? availableParallelism(), 1, 1024);
+    const devices = binding.devices();
+    const cuda = devices.some(({ kind }) => kind === 'cuda');
+    if (wanted === 'cuda' && !cuda) {
+      const there = devices.map(({ kind, name }) => `${kind} (${name})`).join(', ');
+      throw new DeviceError(`device is 'cuda', but there is no CUDA device here; there is: ${there}`);
+    }
+    this.device = cuda && wanted !== 'cpu' ? 'cuda' : 'cpu';
+    this.#binding = binding;
+    try {
+      this.#engine = binding.createEngine({ threads, device: this.device });
+    } catch (error) {
+      throw fromNative(error);
+    }
+    this.#calls = new Calls(binding);
+  }
+
+  get threads(): number {
+    return this.#engine.threads;
+  }
+
+  /**
+   * The model's outputs.
+   *
+   * @param x one or several inputs of `model.inputSize` numbers.
+   * @returns outputs `[images, outputs]`.
+   * @throws ShapeError if an input has another length.
+   * @throws InvalidArgumentError if an input is empty or not finite.
+   */
+  async forward(
+    model: Model,
+    x: Vectors,
+    options: CallOptions = {},
+  ): Promise<{ shape: readonly [number, number]; data: Float64Array }> {
+    const { data, count, size } = packVectors(x, 'x');
+    this.#checkSize(model, size, 'x');
+    const network = this.#network(model);
+    const y = await this.#calls.run(options, (control) =>
+      this.#engine.forward(network, data, count, control),
+    );
+    return { shape: [count, model.outputSize], data: y };
+  }
+
+  /**
+   * The class of each input: the index of its greatest output (the first of equal ones).
+   *
+   * @throws ModelError if an output is NaN; otherwise as {@link forward}.
+   */
+  async predict(model: Model, x: Vectors, options: CallOptions = {}): Promise<Int32Array> {
+    const { shape, data } = await this.forward(model, x, options);
+    return Int32Array.from({ length: shape[0] }, (_, image) => {
+      const y = data.subarray(image * shape[1], (image + 1) * shape[1]);
+      const predicted = argmax(y);
+      if (predicted < 0) throw new ModelError(`the model's output for image ${image} has a NaN`);
+      return predicted;
+    });
+  }
+
+  /**
+   * Sound bounds of the specification's rows on every region.
+   *
+   * Upper bounds are minus the lower bounds of the negated rows.
+   *
+   * @throws ShapeError if region, specification and model do not fit together.
+   * @throws InvalidArgumentError if an option is out of range or the method has no meaning for the region.
+   * @throws AbortError if the signal fires; ClosedError after `close()`.
+   */
+  async bounds(model: Model, region: Region, options: BoundsOptions): Promise<Bounds> {
+    this.#checkSize(model, region.size, 'the region');
+    const native = resolveBoundsOptions(options);
+    const asked = options.specification.resolve(region.count, model.outputSize);
+    const rows = options.upper ? withNegatives(asked, model.outputSize) : asked;
+    const network = this.#network(model);
+    const result = await this.#calls.run(options, (control) =>
+      this.#engine.bounds(network, toNativeRegion(region), rows, native, control),
+    );
+    const shape = [region.count, asked.rowCount] as const;
+    const timedOut = Array.from(result.timedOut, Boolean);
+    if (!options.upper) return { ...result, shape, timedOut };
+    const [lower, upper] = halves(result.lower, region.count);
+    const [iterations] = halves(result.iterations, region.count);
+    const both = { shape, lower, upper: negate(upper), iterations, timedOut };
+    if (!result.slope || !result.offset) return both;
+    const [slope, upperSlope] = halves(result.slope, region.count);
+    const [offset, upperOffset] = halves(result.offset, region.count);
+    return { ...both, slope, offset, upperSlope: negate(upperSlope), upperOffset: negate(upperOffset) };
+  }
+
+  /**
+   * Searches each region for an input that makes a row small (projected gradient descent). What it
+   * finds is an upper bound of the true minimum and proves nothing else.
+   *
+   * @throws as {@link bounds}.
+   */
+  async attack(model: Model, region: Region, options: AttackOptions): Promise<Attack> {
+    this.#checkSize(model, region.size, 'the region');
+    const native = resolveAttackOptions(options);
+    const rows = options.specification.resolve(region.count, model.outputSize);
+    const network = this.#network(model);
+    const result = await this.#calls.run(options, (control) =>
+      this.#engine.attack(network, toNativeRegion(region), rows, native, control),
+    );
+    return { ...result, shape: [region.count, rows.rowCount] };
+  }
+
+  /** Upper bounds on the spectral norms of the model's affine nodes, in graph order. */
+  async norms(model: Model, options: CallOptions = {}): Promise<NodeNorm[]> {
+    const network = this.#network(model);
+    const norms = await this.#calls.run(options, (control) => this.#engine.norms(network, control));
+    return model.graph.nodes.flatMap(({ name, op }, node) =>
+      Number.isNaN(norms[node]) ? [] : [{ node, name, op, norm: norms[node] }],
+    );
+  }
+
+  /** Certified radii around inputs; see {@link certifiedRadius}. */
+  radius(model: Model, center: Vectors, options: RadiusOptions): Promise<Radii> {
+    return certifiedRadius(this, model, center, options);
+  }
+
+  /** Stops what is under way, frees the engine's threads, and resolves when that is done. */
+  close(): Promise<void> {
+    this.#closing ??= this.#calls.stop().then(() => this.#engine.close());
+    return this.#closing;
+  }
+
+  #checkSize(model: Model, size: number, what: string): void {
+    if (size === model.inputSize) return;
+    const takes = `${formatShape(model.inputShape)} (${model.inputSize} numbers)`;
+    throw new ShapeError(`${what} has ${size} numbers for each image, the model takes ${takes}`);
+  }
+
+  #network(model: Model): NativeNetwork {
+    this.#calls.checkOpen();
+    const known = this.#networks.get(model);
+    if (known) return known;
+    try {
+      const network = this.#binding.createNetwork(model.graph.nodes);
+      this.#networks.set(model, network);
+      return network;
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}
+
+/** Index of the greatest value, the first of equal ones; -1 where a value is NaN. */
+export function argmax(values: Float64Array): number {
+  let best = 0;
+  for (let index = 0; index < values.length; index += 1) {
+    if (Number.isNaN(values[index])) return -1;
+    if (values[index] > values[best]) best = index;
+  }
+  return best;
+}
+
+/** Splits `[count, 2 * m]` into the first and the second `[count, m]`. */
+function halves<T extends Float64Array | Int32Array>(values: T, count: number): [T, T] {
+  const block = values.length / count / 2;
+  const part = (half: number): T => {
+    const result = values.slice(0, count * block) as T;
+    for (let image = 0; image < count; image += 1) {
+      const begin = (2 * image + half) * block;
+      result.set(values.subarray(begin, begin + block), image * block);
+    }
+    return result;
+  };
+  return [part(0), part(1)];
+}
+
+function negate(values: Float64Array): Float64Array {
+  return values.map((value) => -value);
+}
