@@ -1,0 +1,4 @@
+export { evaluate, evaluateAll } from './evaluate.js';
+export type * from './graph.js';
+export { supportedOperators } from './lower.js';
+export { loadModel, Model, type ModelInfo, type Normalization, type NormalizationOptions } from './model.js';
