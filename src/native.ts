@@ -14,20 +14,22 @@ const require = createRequire(import.meta.url);
 
 let loaded: NativeBinding | undefined;
 
-/** The files that `loadNative` tries, in order. */
+/**
+ * The files that `loadNative` tries, in order. A path in `BULWARK_NATIVE` stands alone, so that a
+ * mistyped one is an error and not a quiet return to another build.
+ */
 export function nativeCandidates(): string[] {
-  const candidates = [
+  const chosen = process.env['BULWARK_NATIVE'];
+  if (chosen) return [resolve(chosen)];
+  return [
     join(packageRoot, 'build', 'Release', addonFile),
     join(packageRoot, 'prebuilds', platform, addonFile),
   ];
-  const chosen = process.env['BULWARK_NATIVE'];
-  if (chosen) candidates.unshift(resolve(chosen));
-  return candidates;
 }
 
 /**
- * The native binding: the addon named by the environment variable `BULWARK_NATIVE`, else the one
- * built in this clone, else the one that came with the package.
+ * The native binding: the addon named by the environment variable `BULWARK_NATIVE`, or without one
+ * the addon built in this clone, else the one that came with the package.
  *
  * @throws NativeLoadError when none of them loads; the message lists every path and its reason.
  */
