@@ -44,7 +44,9 @@ function certify() {
 
 async function showRecords() {
   const lines = (await readFile(records, 'utf8')).trimEnd().split('\n');
-  console.log(`\n${lines.length} records, one JSON line per digit, in ${fromHere(records)}; the first three:`);
+  console.log(
+    `\n${lines.length} records, one JSON line per digit, in ${fromHere(records)}; the first three:`,
+  );
   for (const line of lines.slice(0, 3)) console.log(line);
 }
 

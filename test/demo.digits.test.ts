@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { digitSize, drawDigits, seeds } from '../demo/digits.mjs';
+import { evaluate, loadModel } from '../src/model/index.js';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const pixelCount = digitSize * digitSize;
@@ -44,22 +45,34 @@ describe('the synthetic digits of the demo', () => {
 });
 
 describe('demo/digits.onnx', () => {
-  it('names at least 98 % of freshly drawn digits, as onnxruntime runs it', async () => {
-    const count = 1000;
-    const { images, labels } = drawDigits(count, 99);
-    const session = await InferenceSession.create(
-      fileURLToPath(new URL('../demo/digits.onnx', import.meta.url)),
-    );
-    const pixels = Float32Array.from(images, (value) => value / 255);
-    const { logits } = await session.run({
-      image: new Tensor('float32', pixels, [count, 1, digitSize, digitSize]),
-    });
+  const file = fileURLToPath(new URL('../demo/digits.onnx', import.meta.url));
+  const count = 1000;
+  const { images, labels } = drawDigits(count, 99);
+  const pixels = Float32Array.from(images, (value) => value / 255);
+
+  const runOnnxruntime = async () => {
+    const session = await InferenceSession.create(file);
+    const image = new Tensor('float32', pixels, [count, 1, digitSize, digitSize]);
+    const { logits } = await session.run({ image });
     expect(logits.dims).toEqual([count, 10]);
-    const values = logits.data as Float32Array;
+    return logits.data as Float32Array;
+  };
+
+  it('names at least 98 % of freshly drawn digits, as onnxruntime runs it', async () => {
+    const logits = await runOnnxruntime();
     const correct = labels.filter((label, i) => {
-      const row = values.subarray(10 * i, 10 * i + 10);
+      const row = logits.subarray(10 * i, 10 * i + 10);
       return row.indexOf(Math.max(...row)) === label;
     }).length;
     expect(correct / count).toBeGreaterThanOrEqual(0.98);
+  });
+
+  it('gives the same logits through the model reader', async () => {
+    const logits = await runOnnxruntime();
+    const { graph } = await loadModel(file);
+    for (let i = 0; i < 50; i++) {
+      const image = Float64Array.from(pixels.subarray(i * pixelCount, (i + 1) * pixelCount));
+      evaluate(graph, image).forEach((value, j) => expect(value).toBeCloseTo(logits[10 * i + j], 4));
+    }
   });
 });
