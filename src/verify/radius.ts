@@ -203,8 +203,8 @@ class RadiusSearch {
     let nearest = radius;
     for (let at = index * rowCount; at < (index + 1) * rowCount; at += 1) {
       const span = [at * center.length, (at + 1) * center.length] as const;
-      const positive = bounds.lower[at] > 0;
-      if (!positive) {
+      const proven = bounds.lower[at] > 0;
+      if (!proven) {
         allPositive = false;
         const affine = bounds.slope &&
           bounds.offset && { slope: bounds.slope.subarray(...span), offset: bounds.offset[at] };

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import type { Images } from '../data/images.js';
+import { InvalidArgumentError, ShapeError } from '../errors.js';
+import type { Model } from '../model/index.js';
+import type { Norm } from '../problem/region.js';
+import { type Method, integer, methods, oneOf, seconds } from '../verify/options.js';
+import type { Verifier } from '../verify/verifier.js';
+import { type CascadeOptions, type Chunk, settleChunk } from './cascade.js';
+import { inOrder } from './in-order.js';
+import { type CertifyRecord, type CertifySummary, summarise } from './record.js';
+import { type Existing, RecordFile, type RunSettings } from './record-file.js';
+import { stagesFor } from './stages.js';
+
+export interface CertifyOptions {
+  norm: Norm;
+  /** Radius in the units of the data. */
+  eps: number;
+  /** Range of valid pixels: the ball is intersected with it. */
+  clip?: readonly [number, number];
+  /** Default `'joint'`, see `stagesFor`. */
+  method?: Method;
+  /** Whether to attack first; default true. */
+  attack?: boolean;
+  /** Seconds per image, 0 (the default) for no limit; the images of a chunk share theirs. */
+  timeLimit?: number;
+  /** Images that go through the cascade together; default 32. */
+  chunkSize?: number;
+  /** Path of a file of JSON lines; default: none is written. */
+  out?: string;
+  /** What to do if `out` exists: default `'refuse'`. */
+  existing?: Existing;
+  /** Stops the native work within 100 ms; what is settled stays in the file. */
+  signal?: AbortSignal;
+  /** Called for each image settled in this run, in order of index. */
+  onRecord?: (record: CertifyRecord) => void;
+  /** Called with the images settled so far, those of a resumed run included, and their total. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface LabelledImages {
+  readonly images: Images;
+  /** `[images.count]` */
+  readonly labels: Int32Array;
+}
+
+/**
+ * Certifies a data set, image by image: predict, attack, cheap bound, joint bound, better boxes; each
+ * image stops at the first stage that settles it. An image's seed and neighbours in its chunk depend
+ * on its index only, so a resumed run ends with the same records as an unbroken one.
+ *
+ * @returns counts over all records.
+ * @throws InvalidArgumentError for options out of range, an image outside the clip range, or an `out`
+ *   that exists or belongs to a run with other settings.
+ * @throws ShapeError if images, labels and model do not fit; DataError if `out` is no file of records.
+ * @throws AbortError if the signal fires.
+ */
+export async function certify(
+  verifier: Verifier,
+  model: Model,
+  data: LabelledImages,
+  options: CertifyOptions,
+): Promise<CertifySummary> {
+  const begin = performance.now();
+  const { images } = data;
+  const method = oneOf('method', options.method ?? 'joint', methods);
+  const attack = options.attack ?? true;
+  const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);
+  const chunkSize = integer('chunkSize', options.chunkSize ?? 32, 1);
+  check(model, data, options);
+  const settings = runSettings(verifier, model, data, { ...options, method, attack, timeLimit, chunkSize });
+  const file = options.out
+    ? await RecordFile.open(options.out, settings, images.start, options.existing ?? 'refuse')
+    : undefined;
+
+  const failure = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failure.signal]) : failure.signal;
+  const cascade: CascadeOptions = {
+    norm: options.norm,
+    eps: options.eps,
+    ...(options.clip ? { clip: options.clip } : {}),
+    stages: stagesFor({ method, attack }),
+    timeLimit,
+    signal,
+  };
+  const records = [...(file?.earlier ?? [])];
+  const before = records.length;
+  options.onProgress?.(before, images.count);
+  try {
+    const chunks = chunksFrom(data, chunkSize, before);
+    const width = verifier.threads > 1 ? 2 : 1;
+    for await (const settled of inOrder(chunks, width, (chunk) =>
+      settleChunk(verifier, model, chunk, cascade),
+    )) {
+      for (const record of settled) {
+        if (record.index < images.start + records.length) continue;
+        await file?.append(record);
+        records.push(record);
+        options.onRecord?.(record);
+      }
+      options.onProgress?.(records.length, images.count);
+    }
+  } finally {
+    failure.abort();
+    await file?.close();
+  }
+  return summarise(records, (performance.now() - begin) / 1000, records.length - before);
+}
+
+/** Chunks are cut at fixed places; the one that a resumed run was killed in is computed again. */
+function chunksFrom({ images, labels }: LabelledImages, chunkSize: number, done: number): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (
+    let begin = done - (done % chunkSize);
+    begin < images.count && done < images.count;
+    begin += chunkSize
+  ) {
+    const end = Math.min(begin + chunkSize, images.count);
+    chunks.push({
+      index: images.start + begin,
+      images: Array.from({ length: end - begin }, (_, i) =>
+        images.data.subarray((begin + i) * images.size, (begin + i + 1) * images.size),
+      ),
+      labels: labels.subarray(begin, end),
+    });
+  }
+  return chunks;
+}
+
+function check(model: Model, { images, labels }: LabelledImages, { norm, eps, clip }: CertifyOptions): void {
+  oneOf('norm', norm, ['l1', 'l2', 'linf']);
+  if (!Number.isFinite(eps) || eps < 0)
+    throw new InvalidArgumentError(`eps is ${eps}, expected a finite number >= 0`);
+  if (images.size !== model.inputSize) {
+    throw new ShapeError(`images have ${images.size} numbers each, the model takes ${model.inputSize}`);
+  }
+  if (labels.length !== images.count) {
+    throw new ShapeError(`there are ${images.count} images and ${labels.length} labels, expected as many`);
+  }
+  if (!clip) return;
+  const [low, high] = clip;
+  if (!(low < high))
+    throw new InvalidArgumentError(`clip is [${low}, ${high}], expected a lower and a greater upper end`);
+  const outside = images.data.findIndex((x) => x < low || x > high);
+  if (outside < 0) return;
+  const image = images.start + Math.floor(outside / images.size);
+  throw new InvalidArgumentError(
+    `image ${image} has the value ${images.data[outside]}, outside the clip range [${low}, ${high}]`,
+  );
+}
+
+/** Hashes stand for the model and the data, so that another file under the same name is noticed. */
+function runSettings(
+  verifier: Verifier,
+  model: Model,
+  { images, labels }: LabelledImages,
+  options: CertifyOptions & { method: string; attack: boolean; timeLimit: number; chunkSize: number },
+): RunSettings {
+  const { normalization } = model;
+  return {
+    model: model.sha256,
+    normalization: normalization ? sha256(normalization.mean, normalization.std) : null,
+    data: sha256(images.data, labels),
+    start: images.start,
+    count: images.count,
+    norm: options.norm,
+    eps: options.eps,
+    clip: options.clip ? [...options.clip] : null,
+    method: options.method,
+    attack: options.attack,
+    timeLimit: options.timeLimit,
+    chunkSize: options.chunkSize,
+    device: verifier.device,
+  };
+}
+
+function sha256(...arrays: (Float64Array | Int32Array)[]): string {
+  const hash = createHash('sha256');
+  for (const { buffer, byteOffset, byteLength } of arrays)
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest('hex');
+}

@@ -1,0 +1,208 @@
+import { BulwarkError, NativeError } from '../errors.js';
+import type { Model } from '../model/index.js';
+import { type Norm, ball } from '../problem/region.js';
+import { margins } from '../problem/specification.js';
+import { type Verifier, argmax } from '../verify/verifier.js';
+import type { CertifyRecord, Verdict } from './record.js';
+import type { Stage } from './stages.js';
+
+/** Images that go through the cascade together, so that native calls are large. */
+export interface Chunk {
+  /** Index in the data file of the first one. */
+  readonly index: number;
+  readonly images: readonly Float64Array[];
+  readonly labels: Int32Array;
+}
+
+export interface CascadeOptions {
+  norm: Norm;
+  eps: number;
+  clip?: readonly [number, number];
+  stages: readonly Stage[];
+  /** Seconds per image, 0 for no limit; a chunk shares the limits of its images. */
+  timeLimit: number;
+  signal: AbortSignal;
+}
+
+/** Where one image stands. */
+interface Progress {
+  readonly index: number;
+  readonly image: Float64Array;
+  readonly label: number;
+  predicted: number | null;
+  verdict: Verdict | undefined;
+  lower: number[] | null;
+  attackMargin: number | null;
+  method: string;
+  seconds: number;
+  error?: string;
+}
+
+/**
+ * Takes a chunk through predict, then the stages; an image leaves at the first one that settles it.
+ *
+ * @returns one record per image, in order.
+ * @throws AbortError on the signal, and errors of usage (a method that has no meaning for the region);
+ *   failures of the engine become records.
+ */
+export async function settleChunk(
+  verifier: Verifier,
+  model: Model,
+  chunk: Chunk,
+  options: CascadeOptions,
+): Promise<CertifyRecord[]> {
+  const cascade = new Cascade(verifier, model, chunk, options);
+  await cascade.run();
+  return cascade.records();
+}
+
+class Cascade {
+  readonly #verifier: Verifier;
+  readonly #model: Model;
+  readonly #options: CascadeOptions;
+  readonly #all: readonly Progress[];
+  readonly #deadline: number;
+
+  constructor(verifier: Verifier, model: Model, chunk: Chunk, options: CascadeOptions) {
+    this.#verifier = verifier;
+    this.#model = model;
+    this.#options = options;
+    this.#all = chunk.images.map((image, i) => ({
+      index: chunk.index + i,
+      image,
+      label: chunk.labels[i],
+      predicted: null,
+      verdict: undefined,
+      lower: null,
+      attackMargin: null,
+      method: 'predict',
+      seconds: 0,
+    }));
+    const { timeLimit } = options;
+    this.#deadline = timeLimit > 0 ? performance.now() + 1000 * timeLimit * chunk.images.length : Infinity;
+  }
+
+  async run(): Promise<void> {
+    await this.#together(this.#all, (images) => this.#predict(images));
+    for (const stage of this.#options.stages) {
+      const open = this.#all.filter(({ verdict }) => verdict === undefined);
+      if (open.length === 0) return;
+      if (performance.now() >= this.#deadline) break;
+      for (const image of open) image.method = stage.name;
+      await this.#together(open, (images) =>
+        stage.kind === 'attack' ? this.#attack(images, stage) : this.#bounds(images, stage),
+      );
+    }
+    const late = performance.now() >= this.#deadline;
+    for (const image of this.#all) image.verdict ??= late ? 'timeout' : 'unknown';
+  }
+
+  records(): CertifyRecord[] {
+    return this.#all.map(
+      ({ index, label, predicted, verdict, lower, attackMargin, method, seconds, error }) => ({
+        index,
+        label,
+        predicted,
+        verdict: verdict ?? 'unknown',
+        lower: lower && lower.map(finite),
+        attackMargin: attackMargin === null ? null : finite(attackMargin),
+        method,
+        seconds,
+        ...(error === undefined ? {} : { error }),
+      }),
+    );
+  }
+
+  /**
+   * One native call for all; where the engine fails, one for each, so that a failure stays with the
+   * image that causes it.
+   */
+  async #together(
+    images: readonly Progress[],
+    call: (images: readonly Progress[]) => Promise<void>,
+  ): Promise<void> {
+    const begin = performance.now();
+    const spend = (): void => {
+      for (const image of images) image.seconds += (performance.now() - begin) / 1000 / images.length;
+    };
+    try {
+      await call(images);
+      spend();
+    } catch (error) {
+      if (error instanceof BulwarkError && !(error instanceof NativeError)) throw error;
+      if (images.length === 1) {
+        spend();
+        images[0].verdict = 'error';
+        images[0].error = error instanceof Error ? error.message : String(error);
+        return;
+      }
+      for (const image of images) await this.#together([image], call);
+    }
+  }
+
+  async #predict(images: readonly Progress[]): Promise<void> {
+    const centers = images.map(({ image }) => image);
+    const { data, shape } = await this.#verifier.forward(this.#model, centers, this.#call());
+    images.forEach((image, i) => {
+      const predicted = argmax(data.subarray(i * shape[1], (i + 1) * shape[1]));
+      if (predicted < 0) {
+        image.verdict = 'error';
+        image.error = 'the model has a NaN among its outputs for this image';
+        return;
+      }
+      image.predicted = predicted;
+      if (predicted !== image.label) image.verdict = 'misclassified';
+    });
+  }
+
+  async #attack(images: readonly Progress[], stage: Stage & { kind: 'attack' }): Promise<void> {
+    const { margin } = await this.#verifier.attack(this.#model, this.#region(images), {
+      ...stage.options,
+      ...this.#call(),
+      specification: margins(images.map(({ label }) => label)),
+    });
+    images.forEach((image, i) => {
+      image.attackMargin = margin[i];
+      if (margin[i] < 0) image.verdict = 'falsified';
+    });
+  }
+
+  async #bounds(images: readonly Progress[], stage: Stage & { kind: 'bounds' }): Promise<void> {
+    const { lower, shape, timedOut } = await this.#verifier.bounds(this.#model, this.#region(images), {
+      ...stage.options,
+      ...this.#call(),
+      specification: margins(images.map(({ label }) => label)),
+      stopWhenProven: true,
+    });
+    images.forEach((image, i) => {
+      const found = lower.subarray(i * shape[1], (i + 1) * shape[1]);
+      // Every stage's bound is sound, so the best of them is too; a NaN never replaces anything.
+      image.lower = Array.from(found, (bound, row) => {
+        const known = image.lower?.[row] ?? -Infinity;
+        return bound > known ? bound : known;
+      });
+      if (image.lower.every((bound) => bound > 0)) image.verdict = 'verified';
+      else if (timedOut[i]) image.verdict = 'timeout';
+    });
+  }
+
+  #region(images: readonly Progress[]) {
+    const { norm, eps, clip } = this.#options;
+    return ball(
+      norm,
+      images.map(({ image }) => image),
+      eps,
+      clip ? { clip } : {},
+    );
+  }
+
+  #call(): { signal: AbortSignal; timeLimit: number } {
+    const left = (this.#deadline - performance.now()) / 1000;
+    return { signal: this.#options.signal, timeLimit: left === Infinity ? 0 : Math.max(1e-3, left) };
+  }
+}
+
+/** JSON has no infinities. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,38 @@
+import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
+
+/** One attempt to settle an image: an attack or a bound. */
+export type Stage =
+  | { readonly name: string; readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
+  | { readonly name: string; readonly kind: 'bounds'; readonly options: MethodOptions };
+
+export interface StageOptions {
+  method: Method;
+  attack: boolean;
+}
+
+/**
+ * The cascade, cheapest first. `joint` is preceded by CROWN on cheap boxes, which settles the easy
+ * images at a fraction of the cost, and followed by joint on optimised boxes; any other method stands
+ * alone, so that its figures are its own.
+ */
+export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
+  const stages: Stage[] = [];
+  if (attack)
+    stages.push({
+      name: 'attack',
+      kind: 'attack',
+      options: { steps: 40, restarts: 1, stopWhenFalsified: true },
+    });
+  if (method === 'joint') {
+    stages.push({
+      name: 'crown',
+      kind: 'bounds',
+      options: { method: 'crown', boxes: 'cheap', iterations: 0 },
+    });
+    stages.push({ name: 'joint', kind: 'bounds', options: { method } });
+    stages.push({ name: 'joint, optimised boxes', kind: 'bounds', options: { method, boxes: 'optimised' } });
+  } else {
+    stages.push({ name: method, kind: 'bounds', options: { method } });
+  }
+  return stages;
+}

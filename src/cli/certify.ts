@@ -1,0 +1,95 @@
+import { type Command, Option } from 'commander';
+import { type CertifySummary, type Verdict, certify } from '../certify/index.js';
+import type { Existing } from '../certify/record-file.js';
+import { InvalidArgumentError } from '../errors.js';
+import {
+  type DataOptions,
+  addDataOptions,
+  nonNegative,
+  openData,
+  openModel,
+  withVerifier,
+} from './options.js';
+import { ProgressDisplay } from './progress.js';
+import { percent, table } from './table.js';
+
+interface CertifyCommandOptions extends DataOptions {
+  eps: number;
+  attack: 'on' | 'off';
+  resume: boolean;
+  force: boolean;
+}
+
+/** `bulwark certify`: which predictions are provably robust. */
+export function addCertify(program: Command, signal: AbortSignal): void {
+  addDataOptions(program.command('certify').description('certify the predictions for a file of images'))
+    .requiredOption(
+      '--eps <radius>',
+      'radius of the ball, in the units of the data: 0.3 or 24/255',
+      nonNegative,
+    )
+    .addOption(new Option('--attack <on|off>', 'try to falsify first').choices(['on', 'off']).default('on'))
+    .option('--resume', 'continue the run that wrote --out', false)
+    .option('--force', 'replace --out if it exists', false)
+    .action((path: string, options: CertifyCommandOptions) => run(path, options, signal));
+}
+
+async function run(path: string, options: CertifyCommandOptions, signal: AbortSignal): Promise<void> {
+  const existing = existingPolicy(options);
+  const model = await openModel(path, options);
+  const data = await openData(model, options);
+  const { norm, eps, clip, method, timeLimit, out } = options;
+  const progress = new ProgressDisplay('images');
+  const counts = new Map<Verdict, number>();
+  const summary = await withVerifier(options, async (verifier) => {
+    try {
+      return await certify(verifier, model, data, {
+        norm,
+        eps,
+        clip,
+        method,
+        attack: options.attack === 'on',
+        timeLimit,
+        out,
+        existing,
+        signal,
+        onRecord: ({ verdict }) => counts.set(verdict, (counts.get(verdict) ?? 0) + 1),
+        onProgress: (done, total) =>
+          progress.update(
+            done,
+            total,
+            [...counts].map(([verdict, count]) => `${count} ${verdict}`).join(', '),
+          ),
+      });
+    } finally {
+      progress.stop();
+    }
+  });
+  process.stdout.write(`${options.json ? JSON.stringify(summary) : summaryTable(summary)}\n`);
+}
+
+function existingPolicy({ out, resume, force }: CertifyCommandOptions): Existing {
+  if (resume && force) throw new InvalidArgumentError('--resume and --force exclude each other');
+  if ((resume || force) && out === undefined) {
+    throw new InvalidArgumentError(`--${resume ? 'resume' : 'force'} needs --out, the file of records`);
+  }
+  if (resume) return 'resume';
+  return force ? 'overwrite' : 'refuse';
+}
+
+function summaryTable(summary: CertifySummary): string {
+  const { total } = summary;
+  const row = (name: string, count: number): (string | number)[] => [name, count, percent(count, total)];
+  const text = table([
+    ['', 'images', 'share'],
+    row('verified', summary.verified),
+    row('falsified', summary.falsified),
+    row('misclassified', summary.misclassified),
+    row('unknown', summary.unknown),
+    row('timeout', summary.timeouts),
+    row('error', summary.errors),
+    row('total', total),
+  ]);
+  const accuracy = `accuracy ${percent(summary.correct, total)}, verified accuracy ${percent(summary.verified, total)}`;
+  return `${text}\n${accuracy}, ${(1000 * summary.secondsPerImage).toFixed(1)} ms per image`;
+}

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { GraphNode } from '../model/graph.js';
+import { type Model, loadModel } from '../model/index.js';
+import { formatShape } from '../tensor.js';
+import type { NodeNorm } from '../verify/verifier.js';
+import { type DeviceOptions, addDeviceOptions, withVerifier } from './options.js';
+import { table } from './table.js';
+
+interface InspectOptions extends DeviceOptions {
+  json: boolean;
+}
+
+/** `bulwark inspect`: the graph as bulwark sees it. */
+export function addInspect(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('inspect')
+    .description('show graph, shapes, parameters and norms of a model')
+    .argument('<model>', 'ONNX file')
+    .option('--json', 'one JSON object on standard output instead of the table', false);
+  addDeviceOptions(command).action((path: string, options: InspectOptions) => run(path, options, signal));
+}
+
+async function run(path: string, options: InspectOptions, signal: AbortSignal): Promise<void> {
+  const model = await loadModel(path);
+  const norms = await withVerifier(options, (verifier) => verifier.norms(model, { signal }));
+  const description = describe(model, norms);
+  process.stdout.write(`${options.json ? JSON.stringify(description) : asText(path, description)}\n`);
+}
+
+function describe(model: Model, norms: readonly NodeNorm[]) {
+  const normOf = new Map(norms.map(({ node, norm }) => [node, norm]));
+  return {
+    sha256: model.sha256,
+    inputShape: model.inputShape,
+    outputSize: model.outputSize,
+    parameters: model.parameterCount,
+    nodes: model.graph.nodes.map((node, index) => ({
+      index,
+      op: node.op,
+      name: node.name,
+      inputs: inputsOf(node),
+      shape: node.shape,
+      parameters: parametersOf(node),
+      norm: normOf.get(index) ?? null,
+    })),
+  };
+}
+
+function inputsOf(node: GraphNode): readonly number[] {
+  if (node.op === 'input') return [];
+  return node.op === 'add' ? node.inputs : [node.input];
+}
+
+/** Numbers that the node holds. */
+function parametersOf(node: GraphNode): number {
+  if (node.op === 'linear' || node.op === 'conv') return node.weight.length + node.bias.length;
+  return node.op === 'scale' ? node.scale.length + node.shift.length : 0;
+}
+
+function asText(path: string, model: ReturnType<typeof describe>): string {
+  const rows = model.nodes.map((node) => [
+    node.index,
+    node.op,
+    node.inputs.join(', '),
+    formatShape(node.shape),
+    node.parameters,
+    node.norm === null ? '' : node.norm.toPrecision(6),
+    node.name,
+  ]);
+  const head = ['', 'op', 'from', 'shape', 'parameters', 'spectral norm <=', 'name'];
+  return [
+    `${path}: input ${formatShape(model.inputShape)}, ${model.outputSize} outputs, ${model.parameters} parameters`,
+    `sha256 ${model.sha256}`,
+    '',
+    table([head, ...rows], [1, 2, 3, 6]),
+  ].join('\n');
+}
