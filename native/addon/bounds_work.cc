@@ -1,0 +1,52 @@
+#include "addon/problem_arguments.h"
+#include "addon/work.h"
+#include "bounds/bounds.h"
+
+namespace bulwark::addon {
+
+namespace {
+
+class BoundsWorker final : public PromiseWorker {
+ public:
+  BoundsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
+      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+    region_ = readRegion(objectArgument(info, 1, "region"), *model_);
+    specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
+    options_ = readBoundsOptions(objectArgument(info, 3, "options"));
+  }
+
+ private:
+  void execute() override {
+    Workers workers(*pool_);
+    result_ = computeBounds(
+        model_->prepared, region_, specification_, options_, workers, [this] { return cancelled(); },
+        [this](long done, long total) { progress(done, total); });
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("lower", float64Array(env, result_.lower));
+    out.Set("iterations", int32Array(env, result_.iterations));
+    out.Set("timedOut", uint8Array(env, result_.timedOut));
+    if (options_.coefficients) {
+      out.Set("slope", float64Array(env, toOnnx(result_.slope, model_->inputOrder)));
+      out.Set("offset", float64Array(env, result_.offset));
+    }
+    return out;
+  }
+
+  const SharedModel model_;
+  const SharedPool pool_;
+  Region region_;
+  Specification specification_;
+  BoundsOptions options_;
+  BoundsResult result_;
+};
+
+}  // namespace
+
+PromiseWorker* boundsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
+  return new BoundsWorker(info, std::move(model), std::move(pool));
+}
+
+}  // namespace bulwark::addon

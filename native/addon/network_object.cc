@@ -1,0 +1,99 @@
+#include "addon/network_object.h"
+
+#include <stdexcept>
+
+#include "addon/arguments.h"
+
+namespace bulwark::addon {
+
+namespace {
+
+template <size_t Count>
+std::array<int, Count> fixed(const Fields& fields, const char* name) {
+  const std::vector<int> values = fields.integers(name);
+  if (values.size() != Count) throw fields.wrong(name, std::to_string(Count) + " integers");
+  std::array<int, Count> out;
+  for (size_t i = 0; i < Count; ++i) out[i] = values[i];
+  return out;
+}
+
+graph::Node readNode(const Fields& fields) {
+  graph::Node node;
+  node.name = fields.text("name");
+  node.shape = fields.integers("shape");
+  const std::string op = fields.text("op");
+  if (op == "add") {
+    node.inputs = fields.integers("inputs");
+    node.op = graph::Add{};
+    return node;
+  }
+  if (op == "input") {
+    node.op = graph::Input{};
+    return node;
+  }
+  node.inputs = {fields.integer("input", 0)};
+  if (op == "linear") {
+    node.op = graph::Linear{fields.weights("weight"), fields.weights("bias")};
+  } else if (op == "conv") {
+    node.op = graph::Conv{.weight = fields.weights("weight"),
+                          .bias = fields.weights("bias"),
+                          .kernel = fixed<2>(fields, "kernel"),
+                          .strides = fixed<2>(fields, "strides"),
+                          .dilations = fixed<2>(fields, "dilations"),
+                          .pads = fixed<4>(fields, "pads"),
+                          .group = fields.integer("group", 1)};
+  } else if (op == "scale") {
+    node.op = graph::Scale{fields.weights("scale"), fields.weights("shift")};
+  } else if (op == "index") {
+    node.op = graph::Index{fields.int32s("indices")};
+  } else if (op == "reshape") {
+    node.op = graph::Reshape{};
+  } else if (op == "relu") {
+    node.op = graph::Relu{};
+  } else {
+    throw fields.wrong("op", "a graph operator, given '" + op + "'");
+  }
+  return node;
+}
+
+}  // namespace
+
+Model::Model(Network lowered)
+    : network(std::move(lowered)),
+      prepared(network, *makeCpuBackend()),
+      inputOrder(network.order(0)),
+      outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)) {}
+
+NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsArray()) throw argumentError(env, "createNetwork: expected an array of nodes");
+  const auto array = info[0].As<Napi::Array>();
+  std::vector<graph::Node> nodes;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value element = array.Get(i);
+    const std::string where = "nodes[" + std::to_string(i) + "]";
+    if (!element.IsObject()) throw argumentError(env, where + ": expected a graph node");
+    nodes.push_back(readNode(Fields(element.As<Napi::Object>(), where)));
+  }
+  try {
+    model_ = std::make_shared<const Model>(lower(nodes));
+  } catch (const std::invalid_argument& error) {
+    throw codedError(env, "ERR_SHAPE", error.what());
+  }
+}
+
+Napi::Function NetworkObject::define(Napi::Env env) {
+  return DefineClass(env, "Network",
+                     {InstanceAccessor<&NetworkObject::inputSize>("inputSize"),
+                      InstanceAccessor<&NetworkObject::outputSize>("outputSize")});
+}
+
+Napi::Value NetworkObject::inputSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), model_->network.inputSize());
+}
+
+Napi::Value NetworkObject::outputSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), model_->network.outputSize());
+}
+
+}  // namespace bulwark::addon

@@ -1,0 +1,123 @@
+#include "bounds/ascent.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace bulwark {
+
+namespace {
+
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
+
+struct Lane {
+  long row = -1;
+  int step = 0;
+};
+
+/// The rows in a batch and their places.
+class Roster {
+ public:
+  explicit Roster(int size) : lanes_(size) {}
+
+  int size() const { return static_cast<int>(lanes_.size()); }
+  int active() const { return active_; }
+  Lane& operator[](int r) { return lanes_[r]; }
+
+  void retire(int r) {
+    lanes_[r] = {};
+    --active_;
+  }
+  void enter(int r, long row) {
+    lanes_[r] = {row, 0};
+    ++active_;
+  }
+  /// Moves the active rows to the front of `size` places; returns where each place's row came from.
+  std::vector<int32_t> compact(int size) {
+    std::vector<int32_t> source(lanes_.size(), -1);
+    int to = 0;
+    for (int r = 0; r < this->size(); ++r) {
+      if (lanes_[r].row < 0) continue;
+      source[to] = r;
+      lanes_[to++] = lanes_[r];
+    }
+    lanes_.resize(size);
+    for (; to < size; ++to) lanes_[to] = {};
+    return source;
+  }
+
+ private:
+  std::vector<Lane> lanes_;
+  int active_ = 0;
+};
+
+}  // namespace
+
+void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, Backend& backend,
+           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done, RowResults& results) {
+  Roster roster(batch.rows());
+  std::vector<double> value;
+  std::vector<float> step, correction;
+  bool queued = true;
+
+  const auto refill = [&] {
+    std::vector<long> rows(roster.size(), -1);
+    std::vector<int32_t> from(roster.size(), -1), image(roster.size(), -1);
+    for (int r = 0; r < roster.size(); ++r) {
+      if (roster[r].row >= 0) continue;
+      const long row = next.fetch_add(1);
+      if (row >= source.count()) {
+        queued = false;
+        break;
+      }
+      rows[r] = row;
+      from[r] = r;
+      image[r] = source.image(row);
+      roster.enter(r, row);
+    }
+    source.stage(backend, rows, batch.staging());
+    batch.load(from, image);
+  };
+
+  while (!stop()) {
+    // A quarter of the lanes idle pays for the pass over memory that loading costs.
+    if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
+    if (roster.active() == 0) break;
+    const int blocks = (roster.active() + backend.lanes() - 1) / backend.lanes();
+    if (!queued && blocks * backend.lanes() < roster.size()) {
+      batch.compact(roster.compact(blocks * backend.lanes()), blocks);
+    }
+
+    batch.evaluate(value);
+    step.assign(roster.size(), 0);
+    correction.assign(roster.size(), 0);
+    std::vector<float> slope;
+    for (int r = 0; r < roster.size(); ++r) {
+      const long row = roster[r].row;
+      if (row < 0) continue;
+      const double bound = source.constant(row) + value[r];
+      if (bound > results.lower[row]) results.lower[row] = bound;  // false for NaN
+      results.iterations[row] = roster[r].step;
+      const bool proven = options.stopWhenProven && results.lower[row] > 0;
+      if (proven || roster[r].step >= options.iterations) {
+        if (!results.slope.empty() && !std::isnan(bound)) {
+          const size_t inputs = results.slope.size() / results.lower.size();
+          if (slope.empty()) batch.readSlope(slope);
+          std::copy_n(slope.begin() + r * inputs, inputs, results.slope.begin() + row * inputs);
+          results.offset[row] = bound - batch.inputTerm()[r];
+          results.lower[row] = bound;  // the bound that the coefficients give
+        }
+        results.finished[row] = 1;
+        done.fetch_add(1);
+        roster.retire(r);
+        continue;
+      }
+      const int t = ++roster[r].step;
+      step[r] = static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) / (1 - std::pow(kBeta1, t)));
+      correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
+    }
+    if (roster.active() > 0) batch.ascend(step, correction);
+  }
+}
+
+}  // namespace bulwark

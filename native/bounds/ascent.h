@@ -1,0 +1,39 @@
+// Climbing the dual for any number of rows on a batch of fixed size: rows that are settled leave, waiting
+// rows take their lanes, and the batch shrinks when the queue is empty.
+#pragma once
+
+#include <atomic>
+#include <limits>
+#include <vector>
+
+#include "bounds/dual.h"
+#include "bounds/rows.h"
+
+namespace bulwark {
+
+struct AscentOptions {
+  int iterations = 0;
+  double learningRate = 0.1;
+  double decay = 0.985;
+  bool stopWhenProven = false;
+};
+
+/// One entry per row of the source.
+struct RowResults {
+  explicit RowResults(long count)
+      : lower(count, -std::numeric_limits<double>::infinity()), iterations(count, 0), finished(count, 0) {}
+  std::vector<double> lower;     // best bound so far, the row's constant included
+  std::vector<int> iterations;   // ascent steps taken
+  std::vector<uint8_t> finished; // 0: cut short by the stop check
+  // The affine lower bound slope^T x + offset of the last iterate, when asked for.
+  std::vector<float> slope;      // [count][inputSize]
+  std::vector<double> offset;    // relative to the centre: bound = offset + slope^T (x - centre)
+};
+
+/// Takes rows from `next` until `source` is empty and bounds each. Several threads may run this on the same
+/// source, results and counter, each with its own backend and batch; a row's result does not depend on
+/// which rows it shares a batch with.
+void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, Backend& backend,
+           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done, RowResults& results);
+
+}  // namespace bulwark

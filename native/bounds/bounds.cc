@@ -1,0 +1,115 @@
+#include "bounds/bounds.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "bounds/boxes.h"
+#include "bounds/rows.h"
+#include "bounds/schedule.h"
+
+namespace bulwark {
+
+namespace {
+
+/// Images held at once: bounds the memory of a call whatever its size.
+constexpr int kImagesAtOnce = 256;
+
+/// LipNaive: nominal value minus ||c|| times the product of layer norms times the radius.
+RowResults lipschitzRows(const SpecificationRows& source, const Images& images, const Specification& specification,
+                         int first) {
+  RowResults results(source.count());
+  const int outputs = images.prepared().network.outputSize();
+  const int output = static_cast<int>(images.prepared().network.nodes.size()) - 1;
+  for (long row = 0; row < source.count(); ++row) {
+    const int image = source.image(row);
+    const double* c = specification.row(first + image, static_cast<int>(row % specification.rowCount), outputs);
+    double square = 0;
+    for (int j = 0; j < outputs; ++j) square += c[j] * c[j];
+    results.lower[row] = source.constant(row) - std::sqrt(square) * images.rho(output, image) * (1 + 1e-12);
+    results.finished[row] = 1;
+  }
+  return results;
+}
+
+void append(const RowResults& rows, const Region& region, int first, int count, int rowCount, int inputs,
+            BoundsResult& result) {
+  const size_t base = static_cast<size_t>(first) * rowCount;
+  std::copy(rows.lower.begin(), rows.lower.end(), result.lower.begin() + base);
+  std::copy(rows.iterations.begin(), rows.iterations.end(), result.iterations.begin() + base);
+  for (int i = 0; i < count; ++i) {
+    const auto* finished = rows.finished.data() + static_cast<size_t>(i) * rowCount;
+    result.timedOut[first + i] = std::find(finished, finished + rowCount, 0) != finished + rowCount;
+  }
+  if (rows.slope.empty()) return;
+  std::copy(rows.slope.begin(), rows.slope.end(), result.slope.begin() + base * inputs);
+  for (size_t row = 0; row < rows.offset.size(); ++row) {
+    const double* center = region.center.data() + (first + row / rowCount) * inputs;
+    double atOrigin = rows.offset[row];
+    for (int j = 0; j < inputs; ++j) {
+      // Deviations are taken from the centre as rounded to float32.
+      atOrigin -= static_cast<double>(rows.slope[row * inputs + j]) * static_cast<float>(center[j]);
+    }
+    result.offset[base + row] = atOrigin;
+  }
+}
+
+}  // namespace
+
+BoundsResult computeBounds(const Prepared& prepared, const Region& region, const Specification& specification,
+                           const BoundsOptions& options, Workers& workers, const StopCheck& stop,
+                           const Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const StopCheck stopOrLate = [&] {
+    if (stop()) return true;
+    return options.timeLimit > 0 && std::chrono::duration<double>(Clock::now() - start).count() > options.timeLimit;
+  };
+
+  const int rowCount = specification.rowCount;
+  const int inputs = prepared.network.inputSize();
+  const size_t total = static_cast<size_t>(region.count) * rowCount;
+  BoundsResult result;
+  result.lower.assign(total, -std::numeric_limits<double>::infinity());
+  result.iterations.assign(total, 0);
+  result.timedOut.assign(region.count, 1);
+  if (options.coefficients) {
+    result.slope.assign(total * inputs, 0);
+    result.offset.assign(total, -std::numeric_limits<double>::infinity());
+  }
+
+  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
+  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
+  const bool balls = region.kind != InputKind::box || needsBall;
+  const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
+  const AscentOptions ascent{
+      .iterations = ascends(options.method) ? options.iterations : 0,
+      .learningRate = options.learningRate,
+      .decay = options.decay,
+      .stopWhenProven = options.stopWhenProven,
+  };
+
+  for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
+    const int count = std::min(kImagesAtOnce, region.count - first);
+    Images images(prepared, workers.main(), region, first, count, balls);
+    workers.each(images.blocks(), [&](long block, Backend& backend) {
+      images.runNominal(backend, static_cast<int>(block));
+      if (options.method != Method::lip) images.propagateBoxes(backend, static_cast<int>(block));
+    });
+    const SpecificationRows source(images, workers.main(), specification, first);
+    const auto report = [&](long done, long) {
+      if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));
+    };
+    if (options.method == Method::lip) {
+      append(lipschitzRows(source, images, specification, first), region, first, count, rowCount, inputs, result);
+      continue;
+    }
+    if (options.boxes != BoxSource::cheap) tightenBoxes(images, workers, options, stopOrLate);
+    append(boundRows(source, images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
+                     options.coefficients),
+           region, first, count, rowCount, inputs, result);
+  }
+  return result;
+}
+
+}  // namespace bulwark

@@ -1,0 +1,81 @@
+#include "bounds/boxes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "bounds/ascent.h"
+#include "bounds/schedule.h"
+
+namespace bulwark {
+
+namespace {
+
+/// Whether a ReLU lies between the input and each node.
+std::vector<char> behindRelu(const Network& network) {
+  std::vector<char> behind(network.nodes.size(), 0);
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    const Node& node = network.nodes[id];
+    behind[id] = node.kind == NodeKind::relu;
+    for (int from : node.inputs) behind[id] |= behind[from];
+  }
+  return behind;
+}
+
+std::vector<NeuronRows::Neuron> unstableNeurons(const Images& images, Backend& backend, int node) {
+  const std::vector<float> nominal = images.nominal(backend, node);
+  std::vector<float> lower, upper;
+  images.readBox(backend, node, lower, upper);
+  const int features = static_cast<int>(nominal.size() / images.count());
+  std::vector<NeuronRows::Neuron> neurons;
+  for (size_t at = 0; at < nominal.size(); ++at) {
+    if (nominal[at] + lower[at] >= 0 || nominal[at] + upper[at] <= 0) continue;
+    neurons.push_back({static_cast<int>(at / features), static_cast<int>(at % features), nominal[at]});
+  }
+  return neurons;
+}
+
+void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, const RowResults& results) {
+  std::vector<float> lower, upper;
+  images.readBox(backend, node, lower, upper);
+  const size_t features = lower.size() / images.count();
+  for (long row = 0; row < source.count(); ++row) {
+    const NeuronRows::Neuron& neuron = source.neuron(row);
+    const size_t at = neuron.image * features + neuron.feature;
+    // The bound relative to the nominal value, moved outward by more than its rounding to float32.
+    const double reach = std::min(0.0, results.lower[row] - source.constant(row));
+    const float outward = static_cast<float>(reach * (1 + 1e-6));
+    if (NeuronRows::sign(row) > 0) {
+      lower[at] = std::max(lower[at], outward);
+    } else {
+      upper[at] = std::min(upper[at], -outward);
+    }
+  }
+  images.tightenBox(backend, node, lower, upper);
+}
+
+}  // namespace
+
+void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options, const StopCheck& stop) {
+  const Network& network = images.prepared().network;
+  const std::vector<char> behind = behindRelu(network);
+  // Of a whole ball or a box, the cheap boxes of first layers are exact already.
+  const bool firstExact = !images.input().clipped || images.input().kind == InputKind::box;
+  const int output = static_cast<int>(network.nodes.size()) - 1;
+
+  AscentOptions ascent;
+  ascent.iterations = options.boxes == BoxSource::optimised ? options.boxIterations : 0;
+  ascent.learningRate = options.learningRate;
+  ascent.decay = options.decay;
+  ascent.stopWhenProven = true;
+  for (int node = 0; node < output; ++node) {
+    if (!images.kept(node) || (firstExact && !behind[node])) continue;
+    const NeuronRows source(unstableNeurons(images, workers.main(), node));
+    if (source.count() == 0) continue;
+    const RowResults results = boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {});
+    tightenFrom(images, workers.main(), node, source, results);
+    if (stop()) return;
+    workers.each(images.blocks(), [&](long block, Backend& backend) { images.propagateBoxes(backend, block); });
+  }
+}
+
+}  // namespace bulwark

@@ -1,0 +1,15 @@
+// Better pre-activation boxes: the dual itself, with one unstable neuron as the row.
+#pragma once
+
+#include "bounds/images.h"
+#include "bounds/options.h"
+#include "bounds/workers.h"
+
+namespace bulwark {
+
+/// Tightens the boxes of all pre-activations of `images`, first layers first, each followed by interval
+/// steps through the layers behind it. `source` crown: one evaluation from CROWN's slopes; optimised:
+/// `options.boxIterations` ascent steps, less where a neuron's sign is settled earlier.
+void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options, const StopCheck& stop);
+
+}  // namespace bulwark

@@ -1,0 +1,292 @@
+#include "bounds/dual.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace bulwark {
+
+namespace {
+
+/// Multiplier updates before a fresh row's first evaluation: from a scale guess to close to the fixed point.
+constexpr int kStartSteps = 2;
+/// Updates of the clipped ball's multiplier per evaluation.
+constexpr int kInputSteps = 1;
+constexpr int kFreshInputSteps = 4;
+
+View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
+
+}  // namespace
+
+DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset)
+    : images_(images),
+      backend_(backend),
+      target_(target),
+      lanes_(backend.lanes()),
+      blocks_(blocks),
+      preset_(preset),
+      arena_(backend) {
+  const auto& nodes = images.prepared().network.nodes;
+  targetIsRelu_ = nodes[target].kind == NodeKind::relu;
+
+  std::vector<char> ancestor(nodes.size(), 0);
+  ancestor[target] = 1;
+  for (int id = target; id >= 0; --id) {
+    if (!ancestor[id]) continue;
+    for (int from : nodes[id].inputs) ancestor[from] = 1;
+  }
+  for (int id = 0; id <= target; ++id) {
+    if (ancestor[id]) order_.push_back(id);
+  }
+
+  signal_.resize(nodes.size());
+  reached_.resize(nodes.size());
+  int widest = 0;
+  for (int id : order_) {
+    const int features = nodes[id].shape.size();
+    widest = std::max(widest, features);
+    arena_.reserve(signal_[id], features, blocks);
+    if (nodes[id].kind != NodeKind::relu) continue;
+    Layer& layer = layers_.emplace_back();
+    layer.node = id;
+    layer.pre = nodes[id].inputs[0];
+  }
+  for (Layer& layer : layers_) {
+    const int features = nodes[layer.node].shape.size();
+    layer.relu.rule = preset.rule;
+    layer.relu.boundless = preset.boundless;
+    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope, &layer.adam.first,
+                       &layer.adam.second, &layer.dz}) {
+      arena_.reserve(*view, features, blocks);
+    }
+    for (Rows* rows : {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+      arena_.reserve(*rows, blocks);
+    }
+    arena_.reserve(layer.value, blocks);
+    layer.lambda.assign(rows(), 0);
+    layer.radius.assign(rows(), 0);
+  }
+  const int in = nodes[0].shape.size();
+  input_ = images.input();
+  for (View* view : {&input_.lower, &input_.upper, &dx_}) arena_.reserve(*view, in, blocks);
+  arena_.reserve(input_.eps, blocks);
+  arena_.reserve(input_.lambda, blocks);
+  arena_.reserve(inputValue_, blocks);
+  const int goals = nodes[target].shape.size();
+  arena_.reserve(staging_, goals, blocks);
+  if (targetIsRelu_) arena_.reserve(goal_, goals, blocks);
+  arena_.reserve(scratch_, widest, blocks);
+  arena_.commit();
+
+  if (!targetIsRelu_) goal_ = signal_[target];  // nothing overwrites it
+  fresh_.assign(rows(), 0);
+  backend_.fill(goal_, 0);
+  for (Layer& layer : layers_) {
+    for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope}) backend_.fill(view, 0);
+    for (Rows each : {layer.relu.lambda, layer.rho, layer.distance2}) backend_.fill(each, 0);
+  }
+  backend_.fill(input_.lower, 0);
+  backend_.fill(input_.upper, 0);
+  backend_.fill(input_.eps, 0);
+  backend_.fill(input_.lambda, 0);
+}
+
+void DualBatch::load(const std::vector<int32_t>& from, const std::vector<int32_t>& image) {
+  std::vector<int32_t> zero(rows(), -1);
+  std::vector<int32_t> of(rows(), -1);
+  for (int r = 0; r < rows(); ++r) {
+    if (from[r] < 0) continue;
+    of[r] = image[r];
+    zero[r] = 0;
+    fresh_[r] = 1;
+    anyFresh_ = true;
+  }
+  backend_.gather(staging_, from.data(), goal_);
+  for (Layer& layer : layers_) {
+    const NodeBounds& known = images_.at(layer.pre);
+    backend_.gather(known.zhat, of.data(), layer.relu.zhat);
+    backend_.gather(known.lower, of.data(), layer.relu.lower);
+    backend_.gather(known.upper, of.data(), layer.relu.upper);
+    backend_.gather(known.rho, of.data(), layer.rho);
+    backend_.read(layer.rho, layer.radius.data());
+    const View none = withFeatures({scratch_.data, 0, 1}, layer.relu.zhat.features);
+    backend_.fill(none, 0);
+    backend_.gather(none, zero.data(), layer.adam.first);
+    backend_.gather(none, zero.data(), layer.adam.second);
+    if (preset_.zeroSlopes) backend_.gather(none, zero.data(), layer.relu.slope);
+  }
+  if (hasInputBox()) {
+    backend_.gather(images_.input().lower, of.data(), input_.lower);
+    backend_.gather(images_.input().upper, of.data(), input_.upper);
+  }
+  backend_.gather(images_.input().eps, of.data(), input_.eps);
+  const Rows none{scratch_.data, 1};
+  backend_.fill(none, 0);
+  backend_.gather(none, zero.data(), input_.lambda);
+}
+
+void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
+  const auto move = [&](View view) {
+    const View out = withFeatures({scratch_.data, 0, view.blocks}, view.features);
+    backend_.gather(view, source.data(), out);
+    backend_.copy(out, view, Write::assign);
+  };
+  const auto moveRows = [&](Rows row) { move({row.data, 1, row.blocks}); };
+  move(goal_);
+  for (Layer& layer : layers_) {
+    for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope, layer.adam.first,
+                      layer.adam.second}) {
+      move(view);
+    }
+    moveRows(layer.relu.lambda);
+    moveRows(layer.rho);
+  }
+  if (hasInputBox()) {
+    move(input_.lower);
+    move(input_.upper);
+  }
+  moveRows(input_.eps);
+  moveRows(input_.lambda);
+  resize(blocks);
+  for (Layer& layer : layers_) backend_.read(layer.rho, layer.radius.data());
+}
+
+void DualBatch::resize(int blocks) {
+  blocks_ = blocks;
+  for (int id : order_) signal_[id].blocks = blocks;
+  for (View* view : {&goal_, &staging_, &dx_, &scratch_, &input_.lower, &input_.upper}) view->blocks = blocks;
+  for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
+  inputValue_.blocks = blocks;
+  for (Layer& layer : layers_) {
+    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope, &layer.adam.first,
+                       &layer.adam.second, &layer.dz}) {
+      view->blocks = blocks;
+    }
+    for (Rows* row : {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+      row->blocks = blocks;
+    }
+    layer.value.blocks = blocks;
+  }
+  fresh_.resize(rows());
+}
+
+void DualBatch::evaluate(std::vector<double>& value) {
+  backward();
+  value.assign(rows(), 0);
+  std::vector<double> part(rows());
+  for (Layer& layer : layers_) {
+    backend_.read(layer.value, part.data());
+    if (preset_.ball) backend_.read(layer.relu.lambda, layer.lambda.data());
+    for (int r = 0; r < rows(); ++r) {
+      const double rho = layer.radius[r];
+      const double ball = layer.lambda[r] > 0 ? 0.5 * layer.lambda[r] * rho * rho : 0;
+      value[r] += part[r] - ball;
+    }
+  }
+  inputTerm_.resize(rows());
+  backend_.read(inputValue_, inputTerm_.data());
+  for (int r = 0; r < rows(); ++r) value[r] += inputTerm_[r];
+  std::fill(fresh_.begin(), fresh_.end(), 0);
+  anyFresh_ = false;
+}
+
+void DualBatch::backward() {
+  const auto& network = images_.prepared().network;
+  std::fill(reached_.begin(), reached_.end(), 0);
+  if (targetIsRelu_) backend_.copy(goal_, signal_[target_], Write::assign);
+  reached_[target_] = 1;
+  for (size_t i = order_.size(), layer = layers_.size(); i-- > 0;) {
+    const int id = order_[i];
+    const Node& node = network.nodes[id];
+    switch (node.kind) {
+      case NodeKind::affine: {
+        const int from = node.inputs[0];
+        backend_.apply(images_.prepared().plans[node.affine], Pass::adjoint, signal_[id], signal_[from],
+                       reached_[from] ? Write::accumulate : Write::assign);
+        reached_[from] = 1;
+        break;
+      }
+      case NodeKind::add:
+        into(node.inputs[0], signal_[id]);
+        into(node.inputs[1], signal_[id]);
+        break;
+      case NodeKind::relu:
+        reluBackward(layers_[--layer]);
+        break;
+      case NodeKind::input:
+        backend_.inputDual(input_, signal_[id], anyFresh_ ? kFreshInputSteps : kInputSteps, dx_, inputValue_);
+        break;
+    }
+  }
+}
+
+void DualBatch::into(int node, View gradient) {
+  backend_.copy(gradient, signal_[node], reached_[node] ? Write::accumulate : Write::assign);
+  reached_[node] = 1;
+}
+
+void DualBatch::reluBackward(Layer& layer) {
+  const bool shared = reached_[layer.pre];  // the pre-activation feeds something else too
+  const View v = shared ? withFeatures(scratch_, layer.relu.zhat.features) : signal_[layer.pre];
+  if (anyFresh_ && preset_.ball) startLambda(layer, v);
+  backend_.reluDual(layer.relu, signal_[layer.node], anyFresh_ && !preset_.zeroSlopes ? fresh_.data() : nullptr, v,
+                    layer.dz, layer.value, layer.distance2);
+  if (shared) into(layer.pre, v);
+  reached_[layer.pre] = 1;
+}
+
+/// A fresh row's ball multiplier: scale ||c|| / rho, then a few fixed-point steps. Other rows are not touched,
+/// so a row's result does not depend on its neighbours in the batch.
+void DualBatch::startLambda(Layer& layer, View v) {
+  std::vector<float> distance(rows());
+  backend_.read(layer.relu.lambda, layer.lambda.data());
+  backend_.norm2(signal_[layer.node], layer.distance2);
+  backend_.read(layer.distance2, distance.data());
+  const auto usable = [&](int r) { return layer.radius[r] > 0 && std::isfinite(layer.radius[r]); };
+  for (int r = 0; r < rows(); ++r) {
+    if (fresh_[r]) layer.lambda[r] = usable(r) ? 0.5f * distance[r] / layer.radius[r] : 0.0f;
+  }
+  backend_.write(layer.lambda.data(), layer.relu.lambda);
+  for (int step = 0; step < kStartSteps; ++step) {
+    backend_.reluDual(layer.relu, signal_[layer.node], fresh_.data(), v, layer.dz, layer.value, layer.distance2);
+    backend_.read(layer.distance2, distance.data());
+    for (int r = 0; r < rows(); ++r) {
+      if (fresh_[r] && usable(r)) layer.lambda[r] *= std::sqrt(distance[r]) / layer.radius[r];
+    }
+    backend_.write(layer.lambda.data(), layer.relu.lambda);
+  }
+}
+
+void DualBatch::ascend(const std::vector<float>& step, const std::vector<float>& correction) {
+  const auto& network = images_.prepared().network;
+  auto layer = layers_.begin();
+  for (int id : order_) {
+    const Node& node = network.nodes[id];
+    if (id == target_ && !targetIsRelu_) break;  // the target's own signal moves nothing
+    switch (node.kind) {
+      case NodeKind::input:
+        break;
+      case NodeKind::affine:
+        backend_.apply(images_.prepared().plans[node.affine], Pass::forward, forwardSignal(node.inputs[0]),
+                       signal_[id], Write::assign);
+        break;
+      case NodeKind::add:
+        backend_.copy(forwardSignal(node.inputs[0]), signal_[id], Write::assign);
+        backend_.copy(forwardSignal(node.inputs[1]), signal_[id], Write::accumulate);
+        break;
+      case NodeKind::relu:
+        backend_.write(step.data(), layer->adam.step);
+        backend_.write(correction.data(), layer->adam.correction);
+        backend_.reluAscend(layer->relu, forwardSignal(layer->pre), layer->dz, signal_[id], layer->adam);
+        if (preset_.ball) backend_.lambdaStep(layer->distance2, layer->rho, layer->relu.lambda);
+        ++layer;
+        break;
+    }
+  }
+}
+
+void DualBatch::readSlope(std::vector<float>& slope) const {
+  slope.resize(static_cast<size_t>(rows()) * signal_[0].features);
+  backend_.unpack(signal_[0], slope.data(), rows());
+}
+
+}  // namespace bulwark

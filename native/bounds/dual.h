@@ -1,0 +1,81 @@
+// The one dual, evaluated and climbed for a batch of rows (Lagrangian dual of min c^T z_target over the
+// region). One backward pass gives the bound and the minimisers, one forward pass the supergradient and an
+// Adam step on the slopes; the ball multipliers take a fixed-point step.
+//
+// Written relative to the nominal run: with z = zhat + dz the affine constraints read dz_k = A_k dx_{k-1}, so
+//   D = c^T zhat_target + sum_k [ sum_i phi_i(dz) - 1/2 lambda_k rho_k^2 ] + min_{dx in region} a^T dx.
+#pragma once
+
+#include <vector>
+
+#include "bounds/images.h"
+#include "bounds/options.h"
+
+namespace bulwark {
+
+class DualBatch {
+ public:
+  /// Room for `blocks` blocks of rows on node `target` of `images`.
+  DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset);
+
+  int rows() const { return blocks_ * lanes_; }
+
+  /// Coefficients of deviations at the target go here before `load`.
+  View staging() const { return staging_; }
+  /// Row r becomes row `from[r]` of staging, on image `image[r]`, with fresh multipliers; from[r] = -1 leaves
+  /// row r as it is.
+  void load(const std::vector<int32_t>& from, const std::vector<int32_t>& image);
+  /// Keeps the first `blocks` blocks, where row r is what row source[r] was, with all its state.
+  void compact(const std::vector<int32_t>& source, int blocks);
+
+  /// D - c^T zhat_target for every row, at the present multipliers; rows loaded since the last call start
+  /// from CROWN's slopes.
+  void evaluate(std::vector<double>& value);
+  /// One ascent step from the point of the last `evaluate`; step sizes per row as in `Adam`.
+  void ascend(const std::vector<float>& step, const std::vector<float>& correction);
+
+  /// Slope of the affine lower bound, d(bound)/d(input), of the last `evaluate`: [rows][inputSize].
+  void readSlope(std::vector<float>& slope) const;
+  /// The input's share of the last values.
+  const std::vector<double>& inputTerm() const { return inputTerm_; }
+
+ private:
+  struct Layer {
+    int node = -1, pre = -1;
+    ReluLayer relu;
+    Adam adam;
+    View dz;
+    Rows rho, distance2;
+    Sums value;
+    std::vector<float> lambda, radius;  // host copies
+  };
+
+  void backward();
+  void reluBackward(Layer& layer);
+  void startLambda(Layer& layer, View v);
+  void into(int node, View gradient);
+  View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
+  void resize(int blocks);
+  bool hasInputBox() const { return input_.kind == InputKind::box || input_.clipped; }
+
+  const Images& images_;
+  Backend& backend_;
+  const int target_;
+  const int lanes_;
+  int blocks_;
+  const DualPreset preset_;
+  bool targetIsRelu_;
+  std::vector<int> order_;     // ancestors of the target in topological order, the target last
+  std::vector<View> signal_;   // per node: gradient on the way back, deviation on the way forward
+  std::vector<char> reached_;  // per node: signal_ holds a gradient already
+  std::vector<Layer> layers_;  // in topological order
+  View goal_, staging_, dx_, scratch_;
+  InputRegion input_;
+  Sums inputValue_;
+  std::vector<uint8_t> fresh_;
+  bool anyFresh_ = false;
+  std::vector<double> inputTerm_;
+  Arena arena_;
+};
+
+}  // namespace bulwark

@@ -1,0 +1,284 @@
+#include "bounds/images.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace bulwark {
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+float roundUp(double x) {
+  const float y = static_cast<float>(x);
+  return y >= x ? y : std::nextafterf(y, kInfinity);
+}
+float roundDown(double x) { return -roundUp(-x); }
+
+/// Relative slack that encloses float32 rounding of a sum of `terms` products, for centre and radius: with
+/// 0 in the box |mid| <= radius, so both errors are below gamma_n |A| radius.
+float sumSlack(int terms) { return 2.0f * static_cast<float>(terms + 8) * 0x1p-23f; }
+
+int termsOf(const Affine& affine) {
+  if (const auto* linear = std::get_if<Linear>(&affine)) return linear->in;
+  if (const auto* conv = std::get_if<Conv>(&affine)) {
+    return conv->in.channels / conv->group * conv->kernel[0] * conv->kernel[1];
+  }
+  return 1;
+}
+
+}  // namespace
+
+Images::Images(const Prepared& prepared, Backend& backend, const Region& region, int first, int count, bool balls)
+    : prepared_(prepared),
+      count_(count),
+      blocks_((count + backend.lanes() - 1) / backend.lanes()),
+      l1Input_(region.kind == InputKind::l1),
+      kept_(prepared.network.nodes.size(), 0),
+      bounds_(prepared.network.nodes.size()),
+      arena_(backend) {
+  const auto& nodes = prepared_.network.nodes;
+  for (const Node& node : nodes) {
+    if (node.kind == NodeKind::relu) kept_[node.inputs[0]] = 1;
+  }
+  kept_.back() = 1;
+
+  const int in = prepared_.network.inputSize();
+  input_.kind = region.kind;
+  input_.clipped = region.clipped();
+  arena_.reserve(center_, in, blocks_);
+  arena_.reserve(input_.lower, in, blocks_);
+  arena_.reserve(input_.upper, in, blocks_);
+  arena_.reserve(input_.eps, blocks_);
+  for (size_t node = 0; node < nodes.size(); ++node) {
+    if (!kept_[node]) continue;
+    const int features = nodes[node].shape.size();
+    NodeBounds& bounds = bounds_[node];
+    arena_.reserve(bounds.zhat, features, blocks_);
+    arena_.reserve(bounds.lower, features, blocks_);
+    arena_.reserve(bounds.upper, features, blocks_);
+    arena_.reserve(bounds.rho, blocks_);
+  }
+  arena_.commit();
+
+  loadRegion(backend, region, first);
+  computeRadii(balls);
+  std::vector<float> row(static_cast<size_t>(blocks_) * backend.lanes());
+  for (size_t node = 0; node < nodes.size(); ++node) {
+    if (!kept_[node]) continue;
+    backend.fill(bounds_[node].lower, -kInfinity);
+    backend.fill(bounds_[node].upper, kInfinity);
+    for (int i = 0; i < count_; ++i) row[i] = roundUp(rho_[node][i]);
+    backend.write(row.data(), bounds_[node].rho);
+  }
+}
+
+void Images::loadRegion(Backend& backend, const Region& region, int first) {
+  const int in = prepared_.network.inputSize();
+  const size_t total = static_cast<size_t>(count_) * in;
+  std::vector<float> center(total), lower(total), upper(total);
+  std::vector<float> eps(static_cast<size_t>(blocks_) * backend.lanes());
+  inputEps_.assign(count_, std::numeric_limits<double>::infinity());
+  for (int i = 0; i < count_; ++i) {
+    const size_t from = (static_cast<size_t>(first) + i) * in;
+    double moved = 0;  // how far rounding to float32 moved the centre, in the region's norm
+    for (int j = 0; j < in; ++j) {
+      const double exact = region.center[from + j];
+      const size_t at = static_cast<size_t>(i) * in + j;
+      center[at] = static_cast<float>(exact);
+      const double shift = std::abs(center[at] - exact);
+      moved = region.kind == InputKind::l1 ? moved + shift : std::hypot(moved, shift);
+    }
+    if (region.kind != InputKind::box) {
+      inputEps_[i] = (region.eps[first + i] + moved) * (1 + 1e-12);
+      eps[i] = roundUp(inputEps_[i]);
+    }
+    for (int j = 0; j < in; ++j) {
+      const size_t at = static_cast<size_t>(i) * in + j;
+      float l = region.kind == InputKind::box ? -kInfinity : -eps[i];
+      float u = -l;
+      if (!region.lower.empty()) {
+        l = std::max(l, roundDown(region.lower[from + j] - center[at]));
+        u = std::min(u, roundUp(region.upper[from + j] - center[at]));
+      }
+      lower[at] = std::min(l, 0.0f);
+      upper[at] = std::max(u, 0.0f);
+    }
+  }
+  backend.pack(center.data(), count_, center_);
+  backend.pack(lower.data(), count_, input_.lower);
+  backend.pack(upper.data(), count_, input_.upper);
+  backend.write(eps.data(), input_.eps);
+
+  if (region.kind == InputKind::box) {
+    // The ball around a box: its half diagonal, for methods that need one.
+    for (int i = 0; i < count_; ++i) {
+      double square = 0;
+      for (int j = 0; j < in; ++j) {
+        const size_t at = static_cast<size_t>(i) * in + j;
+        const double reach = std::max<double>(-lower[at], upper[at]);
+        square += reach * reach;
+      }
+      inputEps_[i] = std::sqrt(square) * (1 + 1e-12);
+    }
+  }
+}
+
+void Images::computeRadii(bool balls) {
+  const auto& nodes = prepared_.network.nodes;
+  rho_.assign(nodes.size(), std::vector<double>(count_, std::numeric_limits<double>::infinity()));
+  if (!balls) return;
+  const Norms& norms = prepared_.norms();
+  constexpr double kUp = 1 + 1e-15;  // each step rounds up: a product or sum of positive doubles
+  for (size_t id = 0; id < nodes.size(); ++id) {
+    const Node& node = nodes[id];
+    for (int i = 0; i < count_; ++i) {
+      double& rho = rho_[id][i];
+      switch (node.kind) {
+        case NodeKind::input:
+          rho = inputEps_[i];  // ||.||_2 <= ||.||_1, so an l1 ball lies in the l2 ball of its radius
+          break;
+        case NodeKind::affine:
+          rho = rho_[node.inputs[0]][i] * norms.spectral[node.affine] * kUp;
+          break;
+        case NodeKind::relu:
+          rho = rho_[node.inputs[0]][i];  // ReLU is 1-Lipschitz
+          break;
+        case NodeKind::add:
+          rho = (rho_[node.inputs[0]][i] + rho_[node.inputs[1]][i]) * kUp;
+          break;
+      }
+    }
+  }
+}
+
+void Images::runNominal(Backend& backend, int block) {
+  const Network& network = prepared_.network;
+  const int lanes = backend.lanes();
+  Arena scratch(backend);
+  std::vector<View> value(network.nodes.size());
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    const Node& node = network.nodes[id];
+    if (node.kind == NodeKind::input) {
+      value[id] = blocksOf(center_, block, 1, lanes);
+    } else if (kept_[id]) {
+      value[id] = blocksOf(bounds_[id].zhat, block, 1, lanes);
+    } else {
+      scratch.reserve(value[id], node.shape.size(), 1);
+    }
+  }
+  scratch.commit();
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    const Node& node = network.nodes[id];
+    switch (node.kind) {
+      case NodeKind::input:
+        break;
+      case NodeKind::affine:
+        backend.apply(prepared_.plans[node.affine], Pass::forward, value[node.inputs[0]], value[id], Write::assign);
+        backend.addBias(prepared_.plans[node.affine], value[id]);
+        break;
+      case NodeKind::relu:
+        backend.relu(value[node.inputs[0]], value[id]);
+        break;
+      case NodeKind::add:
+        backend.copy(value[node.inputs[0]], value[id], Write::assign);
+        backend.copy(value[node.inputs[1]], value[id], Write::accumulate);
+        break;
+    }
+  }
+  // A ReLU may read the input itself, or the output be the input: its nominal value is the centre.
+  if (kept_[0]) backend.copy(value[0], blocksOf(bounds_[0].zhat, block, 1, lanes), Write::assign);
+}
+
+void Images::propagateBoxes(Backend& backend, int block) {
+  const Network& network = prepared_.network;
+  const int lanes = backend.lanes();
+  const bool balls = std::isfinite(rho_.back()[0]);
+  int widest = 0;
+  for (const Node& node : network.nodes) widest = std::max(widest, node.shape.size());
+
+  struct Box {
+    View lower, upper;
+  };
+  std::vector<Box> box(network.nodes.size());
+  Arena scratch(backend);
+  View mid, radius, midOut, radiusOut;
+  Rows rho;
+  for (View* view : {&mid, &radius, &midOut, &radiusOut}) scratch.reserve(*view, widest, 1);
+  scratch.reserve(rho, 1);
+  for (size_t id = 1; id < network.nodes.size(); ++id) {
+    scratch.reserve(box[id].lower, network.nodes[id].shape.size(), 1);
+    scratch.reserve(box[id].upper, network.nodes[id].shape.size(), 1);
+  }
+  scratch.commit();
+  box[0] = {blocksOf(input_.lower, block, 1, lanes), blocksOf(input_.upper, block, 1, lanes)};
+
+  const auto narrowed = [](View view, int features) { return View{view.data, features, view.blocks}; };
+  std::vector<float> row(lanes);
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    const Node& node = network.nodes[id];
+    if (node.kind == NodeKind::affine) {
+      const int from = node.inputs[0];
+      const Box& in = box[from];
+      const View m = narrowed(mid, in.lower.features), r = narrowed(radius, in.lower.features);
+      const View mOut = narrowed(midOut, node.shape.size()), rOut = narrowed(radiusOut, node.shape.size());
+      backend.midRadius(in.lower, in.upper, m, r);
+      backend.apply(prepared_.plans[node.affine], Pass::forward, m, mOut, Write::assign);
+      backend.apply(prepared_.plans[node.affine], Pass::magnitude, r, rOut, Write::assign);
+      for (int lane = 0; lane < lanes; ++lane) {
+        const int image = block * lanes + lane;
+        row[lane] = image < count_ ? roundUp(rho_[from][image]) : 0.0f;
+      }
+      backend.write(row.data(), rho);
+      const float* reach = nullptr;
+      if (balls) {
+        const Norms& norms = prepared_.norms();
+        // Rows of the first layer see the region itself: an l1 ball's dual norm is the largest entry.
+        reach = (l1Input_ && from == 0 ? norms.rowMax : norms.rowNorm)[node.affine].data();
+      }
+      backend.ballBox(mOut, rOut, reach, rho, sumSlack(termsOf(network.affines[node.affine])), box[id].lower,
+                      box[id].upper);
+    } else if (node.kind == NodeKind::relu) {
+      const int from = node.inputs[0];
+      backend.reluBox(blocksOf(bounds_[from].zhat, block, 1, lanes), box[from].lower, box[from].upper, box[id].lower,
+                      box[id].upper);
+    } else if (node.kind == NodeKind::add) {
+      for (const View Box::*side : {&Box::lower, &Box::upper}) {
+        backend.copy(box[node.inputs[0]].*side, box[id].*side, Write::assign);
+        backend.copy(box[node.inputs[1]].*side, box[id].*side, Write::accumulate);
+      }
+    }
+    if (!kept_[id]) continue;
+    const View lower = blocksOf(bounds_[id].lower, block, 1, lanes);
+    const View upper = blocksOf(bounds_[id].upper, block, 1, lanes);
+    backend.intersectBox(box[id].lower, box[id].upper, lower, upper);
+    if (id > 0) box[id] = {lower, upper};
+  }
+}
+
+std::vector<float> Images::nominal(Backend& backend, int node) const {
+  std::vector<float> out(static_cast<size_t>(count_) * bounds_[node].zhat.features);
+  backend.unpack(bounds_[node].zhat, out.data(), count_);
+  return out;
+}
+
+void Images::readBox(Backend& backend, int node, std::vector<float>& lower, std::vector<float>& upper) const {
+  lower.resize(static_cast<size_t>(count_) * bounds_[node].zhat.features);
+  upper.resize(lower.size());
+  backend.unpack(bounds_[node].lower, lower.data(), count_);
+  backend.unpack(bounds_[node].upper, upper.data(), count_);
+}
+
+void Images::tightenBox(Backend& backend, int node, const std::vector<float>& lower, const std::vector<float>& upper) {
+  Arena scratch(backend);
+  View l, u;
+  scratch.reserve(l, bounds_[node].lower.features, blocks_);
+  scratch.reserve(u, bounds_[node].upper.features, blocks_);
+  scratch.commit();
+  backend.pack(lower.data(), count_, l);
+  backend.pack(upper.data(), count_, u);
+  backend.intersectBox(l, u, bounds_[node].lower, bounds_[node].upper);
+}
+
+}  // namespace bulwark

@@ -1,0 +1,57 @@
+// How a bound is computed. A method is a preset of the one dual (see dual.h), not a code path.
+#pragma once
+
+#include <functional>
+
+#include "kernels/backend.h"
+
+namespace bulwark {
+
+enum class Method { ibp, lip, crown, alphaCrown, sdpCrown, joint };
+enum class BoxSource { cheap, crown, optimised };
+
+struct BoundsOptions {
+  Method method = Method::joint;
+  BoxSource boxes = BoxSource::cheap;
+  int iterations = 150;
+  int boxIterations = 20;
+  double learningRate = 0.1;
+  double decay = 0.985;
+  bool stopWhenProven = false;
+  double timeLimit = 0;  // seconds for the whole call; 0: none
+  bool coefficients = false;
+};
+
+/// Which multipliers of the dual are free.
+struct DualPreset {
+  SlopeRule rule = SlopeRule::box;
+  bool ball = false;        // lambda free; otherwise 0
+  bool boundless = false;   // phi over all of R, the box only chooses slopes
+  bool zeroSlopes = false;  // start from v = 0 instead of CROWN's slopes: interval bounds of the last ReLUs
+};
+
+/// The multipliers that each method frees; `lip` needs none.
+inline DualPreset presetOf(Method method) {
+  switch (method) {
+    case Method::ibp:
+      return {.rule = SlopeRule::free, .zeroSlopes = true};
+    case Method::sdpCrown:
+      return {.ball = true, .boundless = true};
+    case Method::joint:
+      return {.rule = SlopeRule::free, .ball = true};
+    default:
+      return {};
+  }
+}
+
+/// Fixed-slope methods take no ascent steps.
+inline bool ascends(Method method) {
+  return method == Method::alphaCrown || method == Method::sdpCrown || method == Method::joint;
+}
+
+/// Returns true when the work should stop (abort or time limit); polled between ascent steps.
+using StopCheck = std::function<bool()>;
+/// Work units done, of a total.
+using Progress = std::function<void(long done, long total)>;
+
+}  // namespace bulwark

@@ -1,0 +1,38 @@
+#include "bounds/schedule.h"
+
+#include <algorithm>
+
+namespace bulwark {
+
+namespace {
+
+/// Blocks per batch: three fill the register tiles of the linear layers; more only costs cache.
+constexpr long kMostBlocks = 3;
+
+}  // namespace
+
+RowResults boundRows(const RowSource& source, const Images& images, Workers& workers, int target,
+                     const DualPreset& preset, const AscentOptions& options, const StopCheck& stop,
+                     const Progress& progress, bool coefficients) {
+  RowResults results(source.count());
+  if (coefficients) {
+    results.slope.assign(source.count() * images.prepared().network.inputSize(), 0);
+    results.offset.assign(source.count(), 0);
+  }
+  const long lanes = workers.main().lanes();
+  const long share = (source.count() + workers.size() * lanes - 1) / (workers.size() * lanes);
+  const int blocks = static_cast<int>(std::clamp(share, 1L, kMostBlocks));
+  std::atomic<long> next{0}, done{0};
+  const auto stopOrReport = [&] {
+    if (progress) progress(done.load(), source.count());
+    return stop();
+  };
+  workers.each(workers.size(), [&](long, Backend& backend) {
+    if (next.load() >= source.count()) return;
+    DualBatch batch(images, backend, target, blocks, preset);
+    climb(source, next, batch, backend, options, stopOrReport, done, results);
+  });
+  return results;
+}
+
+}  // namespace bulwark

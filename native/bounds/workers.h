@@ -1,0 +1,32 @@
+// The threads of one call and the backend each of them computes with.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/thread_pool.h"
+
+namespace bulwark {
+
+class Workers {
+ public:
+  explicit Workers(ThreadPool& pool) : pool_(pool) {
+    for (int i = 0; i < pool.size(); ++i) backends_.push_back(makeCpuBackend());
+  }
+
+  int size() const { return static_cast<int>(backends_.size()); }
+  Backend& main() { return *backends_[0]; }
+
+  /// work(index, backend) for every index below `count`, on all threads; rethrows the first exception.
+  template <class Work>
+  void each(long count, Work work) {
+    pool_.parallelFor(count, [&](long index, int worker) { work(index, *backends_[worker]); });
+  }
+
+ private:
+  ThreadPool& pool_;
+  std::vector<std::unique_ptr<Backend>> backends_;
+};
+
+}  // namespace bulwark

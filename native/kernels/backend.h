@@ -1,0 +1,170 @@
+// Arithmetic on batches of vectors: the one interface that every device implements.
+//
+// A batch holds rows (one row = one specification row of one image, or one image) in blocks of `lanes()`
+// rows. Inside a block the row is the fastest index, [feature][lane], so every operator, whatever its
+// shape, is vectorised across rows, per-row scalars are vectors, and reductions over features need no
+// shuffles. Nothing here knows what a bound is used for; nothing above here knows the device.
+//
+// All arithmetic on deviations: the dual is written relative to the nominal run of the network at the
+// region's centre, z = zhat + dz, so the affine constraints have no bias, dz = A dx, and float32 spends
+// its digits on what the perturbation changes.
+//
+// Calls are synchronous as seen by the caller's reads through `read`/`unpack`; a backend object may be
+// used by one thread at a time, plans by any number.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "network/network.h"
+
+namespace bulwark {
+
+/// [blocks][features][lanes] float32 in device memory. Not owning.
+struct View {
+  float* data = nullptr;
+  int features = 0;
+  int blocks = 0;
+};
+
+/// [blocks][lanes]: one float32 per row, in device memory. Not owning.
+struct Rows {
+  float* data = nullptr;
+  int blocks = 0;
+};
+
+/// [blocks][lanes]: one float64 per row, in device memory. Not owning.
+struct Sums {
+  double* data = nullptr;
+  int blocks = 0;
+};
+
+/// Device memory, freed with the object.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* data() = 0;
+};
+
+/// An affine operator with its weights packed for a device. Immutable, shared between threads.
+class AffinePlan {
+ public:
+  virtual ~AffinePlan() = default;
+};
+
+enum class Pass {
+  forward,    // y = A x
+  adjoint,    // x = A^T y
+  magnitude,  // y = |A| x
+};
+
+enum class Write { assign, accumulate };
+
+/// How a ReLU chooses v = slope * c.
+enum class SlopeRule {
+  box,   // slope = u / (u - l) where c < 0, `slope` where c >= 0 (CROWN, alpha-CROWN); stable neurons exact
+  free,  // slope = `slope` for every neuron
+};
+
+/// One ReLU layer of the dual, for every row of a batch. Deviations are relative to the nominal
+/// pre-activation zhat: the box is lower <= dz <= upper, with lower <= 0 <= upper.
+struct ReluLayer {
+  View zhat, lower, upper;  // in
+  View slope;               // in; written in fresh rows (CROWN's choice for the sign of c)
+  Rows lambda;              // in: ball multiplier per row, >= 0; 0 drops the ball
+  SlopeRule rule;
+  bool boundless;           // phi over all of R (Theorem 4.1 of SDP-CROWN): the box only chooses slopes
+};
+
+/// Slopes' ascent state; Adam with per-row step sizes, because rows start at different times.
+struct Adam {
+  View first, second;
+  Rows step;        // learning rate with decay and first-moment correction of this row's step
+  Rows correction;  // second-moment correction 1 / (1 - beta2^t)
+  float beta1 = 0.9f, beta2 = 0.999f;
+};
+
+enum class InputKind { box, l1, l2 };
+
+/// The region's deviations from its centre: lower <= dx <= upper (absent: a whole ball), ||dx||_p <= eps.
+struct InputRegion {
+  InputKind kind;
+  bool clipped;       // a ball intersected with the box lower/upper
+  View lower, upper;  // for box or clipped
+  Rows eps;           // for l1, l2
+  Rows lambda;        // clipped l2: multiplier of the ball, updated by the call
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual int lanes() const = 0;
+
+  // --- memory ---
+  virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  virtual void fill(View out, float value) = 0;
+  virtual void fill(Rows out, float value) = 0;
+  virtual void fill(Sums out, double value) = 0;
+  /// rows [count][features] row-major on the host -> lanes; rows past `count` are zero.
+  virtual void pack(const float* rows, int count, View out) = 0;
+  virtual void unpack(View in, float* rows, int count) = 0;
+  virtual void write(const float* host, Rows out) = 0;
+  virtual void read(Rows in, float* host) = 0;
+  virtual void read(Sums in, double* host) = 0;
+  /// out row r = in row source[r]; source[r] = -1 leaves row r as it is. in and out do not overlap.
+  virtual void gather(View in, const int32_t* source, View out) = 0;
+  virtual void gather(Rows in, const int32_t* source, Rows out) = 0;
+  /// out row r = sign[r] * unit vector feature[r]; feature[r] = -1 gives zero.
+  virtual void units(const int32_t* feature, const float* sign, View out) = 0;
+
+  // --- affine operators ---
+  virtual std::unique_ptr<AffinePlan> plan(const Affine& affine) = 0;
+  virtual void apply(const AffinePlan& plan, Pass pass, View in, View out, Write write) = 0;
+  /// y += b for every row.
+  virtual void addBias(const AffinePlan& plan, View y) = 0;
+  virtual void copy(View in, View out, Write write) = 0;
+
+  // --- the dual ---
+  /// Backward through a ReLU. c: d(row)/d(activation). Writes v = slope * c, the minimiser dz of phi, the
+  /// row sums value = sum phi - sum over the nominal point (so 0 at dz = 0) and distance2 = ||dz||^2.
+  /// Rows with fresh[r] != 0 get CROWN's slopes first.
+  virtual void reluDual(const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz, Sums value,
+                        Rows distance2) = 0;
+  /// Forward through a ReLU. y: incoming signal at the pre-activation; G = y - dz, gradient c * G. Takes one
+  /// Adam step on the slopes (rule box: clamped to [0,1], only where c >= 0 and unstable) and overwrites c
+  /// with the outgoing signal relu(zhat + dz) - relu(zhat) + slope * G (slope before the step).
+  virtual void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) = 0;
+  /// lambda <- lambda * ||dz|| / rho, the fixed point of the ball's complementary slackness; rho = 0 or
+  /// infinite gives 0.
+  virtual void lambdaStep(Rows distance2, Rows rho, Rows lambda) = 0;
+  /// out[r] = ||in row r||_2.
+  virtual void norm2(View in, Rows out) = 0;
+  /// value[r] = min of a^T dx over the region (a lower bound of it where clipped l2 multipliers are not yet
+  /// exact), dx: the minimiser. `steps` updates of the clipped l2 multiplier precede the evaluation.
+  virtual void inputDual(InputRegion region, View a, int steps, View dx, Sums value) = 0;
+
+  // --- boxes, as [lower, upper] around a nominal value ---
+  /// mid/radius of a deviation box, for Pass::forward and Pass::magnitude.
+  virtual void midRadius(View lower, View upper, View mid, View radius) = 0;
+  /// Intersects the box mid -+ radius (radius rounded up by `slack` relative to radius + |mid|) with
+  /// -+ reach[feature] * rho[row]; reach null: rho alone; rho infinite: no ball. Never inverts a box: 0 stays inside.
+  virtual void ballBox(View mid, View radius, const float* reach, Rows rho, float slack, View lower, View upper) = 0;
+  /// [intoLower, intoUpper] <- its intersection with [lower, upper]; both contain 0.
+  virtual void intersectBox(View lower, View upper, View intoLower, View intoUpper) = 0;
+  /// Deviation box of relu(zhat + dz) from that of dz.
+  virtual void reluBox(View zhat, View lower, View upper, View outLower, View outUpper) = 0;
+  /// y = max(x, 0).
+  virtual void relu(View x, View y) = 0;
+  /// g = 0 where x <= 0.
+  virtual void reluMask(View x, View g) = 0;
+};
+
+/// The CPU backend of the best instruction set this machine runs, or of a named one ("avx512", "avx2",
+/// "portable"); throws std::invalid_argument for a name this machine cannot run.
+std::unique_ptr<Backend> makeCpuBackend(const char* instructionSet = nullptr);
+/// Instruction sets this machine runs, best first.
+std::vector<const char*> cpuInstructionSets();
+
+}  // namespace bulwark

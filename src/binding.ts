@@ -1,0 +1,142 @@
+/**
+ * The typed face of the native addon: what `native/addon` exports, call by call. Nothing here
+ * computes; `native.ts` loads the addon and returns it under this type.
+ */
+import type { GraphNode } from './model/graph.js';
+
+/** An immutable network inside the engine; freed with the JavaScript object. */
+export interface NativeNetwork {
+  readonly inputSize: number;
+  readonly outputSize: number;
+}
+
+/** Set by `cancel()` from any time on; native work that was given the token stops within 100 ms. */
+export interface NativeCancelToken {
+  cancel(): void;
+}
+
+/** `n` regions of one kind. `'box'` uses lower/upper alone; a ball with lower/upper is intersected with that box. */
+export interface NativeRegion {
+  kind: 'box' | 'l1' | 'l2';
+  /** Number of images n. */
+  count: number;
+  /** `[n * inputSize]` */
+  center: Float64Array;
+  /** `[n]`, in the units of the input; absent for `'box'`. */
+  eps?: Float64Array;
+  /** `[n * inputSize]`; required for `'box'`, optional clip range for balls. */
+  lower?: Float64Array;
+  upper?: Float64Array;
+}
+
+/** Rows `C y + d` whose lower bounds are wanted, `rowCount` rows for every image. */
+export interface NativeRows {
+  rowCount: number;
+  /** `[n * rowCount * outputSize]`, or `[rowCount * outputSize]` when `shared`. */
+  c: Float64Array;
+  /** `[n * rowCount]`, or `[rowCount]` when `shared`. */
+  d: Float64Array;
+  shared: boolean;
+}
+
+export type NativeMethod = 'ibp' | 'crown' | 'alpha-crown' | 'sdp-crown' | 'joint' | 'lip';
+export type NativeBoxes = 'cheap' | 'crown' | 'optimised';
+
+export interface NativeBoundsOptions {
+  method: NativeMethod;
+  boxes: NativeBoxes;
+  /** Ascent steps for the rows asked for, and for each intermediate row when boxes are `'optimised'`. */
+  iterations: number;
+  boxIterations: number;
+  learningRate: number;
+  /** Learning-rate factor per iteration. */
+  decay: number;
+  /** A row leaves the batch as soon as its lower bound is positive. */
+  stopWhenProven: boolean;
+  /** Seconds for the whole call; 0 = no limit. What is proven by then is returned. */
+  timeLimit: number;
+  /** Also return `a`, `beta` with `C y + d >= a^T x + beta` on the region. */
+  coefficients: boolean;
+}
+
+export interface NativeBoundsResult {
+  /** `[n * rowCount]` sound lower bounds (-Infinity where nothing was proven). */
+  lower: Float64Array;
+  /** `[n * rowCount]` ascent steps spent. */
+  iterations: Int32Array;
+  /** `[n]` 1 where the time limit cut this image short. */
+  timedOut: Uint8Array;
+  /** `[n * rowCount * inputSize]` and `[n * rowCount]`, when asked for. */
+  slope?: Float64Array;
+  offset?: Float64Array;
+}
+
+export interface NativeAttackOptions {
+  steps: number;
+  restarts: number;
+  /** Step size as a fraction of eps (for boxes: of the half width). */
+  stepSize: number;
+  seed: number;
+  /** Stop an image as soon as one of its rows is negative. */
+  stopWhenFalsified: boolean;
+  timeLimit: number;
+}
+
+export interface NativeAttackResult {
+  /** `[n * rowCount]` smallest value of each row found, evaluated in float64 at a point inside the region. */
+  value: Float64Array;
+  /** `[n]` the smallest over rows, and its row. */
+  margin: Float64Array;
+  row: Int32Array;
+  /** `[n * inputSize]` the point with that smallest value, inside region and clip range in float64. */
+  point: Float64Array;
+}
+
+export interface NativeNorm {
+  /** Name of the (last) node behind the operator. */
+  name: string;
+  inputSize: number;
+  outputSize: number;
+  norm: number;
+}
+
+export interface NativeControl {
+  cancel?: NativeCancelToken;
+  /** Called on the JavaScript thread with work units done and their total. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface NativeEngine {
+  readonly threads: number;
+  forward(network: NativeNetwork, x: Float64Array, count: number, control: NativeControl): Promise<Float64Array>;
+  bounds(
+    network: NativeNetwork,
+    region: NativeRegion,
+    rows: NativeRows,
+    options: NativeBoundsOptions,
+    control: NativeControl,
+  ): Promise<NativeBoundsResult>;
+  attack(
+    network: NativeNetwork,
+    region: NativeRegion,
+    rows: NativeRows,
+    options: NativeAttackOptions,
+    control: NativeControl,
+  ): Promise<NativeAttackResult>;
+  /**
+   * Upper bounds on the spectral norm of every affine operator the engine runs, in order; neighbouring
+   * affine nodes are folded into one operator and share one norm.
+   */
+  norms(network: NativeNetwork, control: NativeControl): Promise<NativeNorm[]>;
+  /** Frees the threads; later calls reject. */
+  close(): void;
+}
+
+export interface NativeBinding {
+  createNetwork(nodes: readonly GraphNode[]): NativeNetwork;
+  createEngine(options: { threads: number; device: 'cpu' | 'cuda' }): NativeEngine;
+  createCancelToken(): NativeCancelToken;
+  /** Instruction sets this CPU can run, best first, e.g. `['avx512', 'avx2', 'portable']`. */
+  instructionSets(): string[];
+  devices(): { kind: 'cpu' | 'cuda'; name: string }[];
+}
