@@ -79,7 +79,11 @@ export function readTensor(tensor: TensorProto, where: string): Constant {
   if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
     throw new ShapeError(`${where} has the impossible shape ${formatShape(shape)}`);
   }
-  const result = constant(element.type, shape, elements(tensor, element, sizeOf(shape), `${where} of shape ${formatShape(shape)}`));
+  const result = constant(
+    element.type,
+    shape,
+    elements(tensor, element, sizeOf(shape), `${where} of shape ${formatShape(shape)}`),
+  );
   if (element.type !== 'integer') requireFinite(result.data, where);
   return result;
 }

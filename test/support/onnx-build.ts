@@ -5,7 +5,8 @@ const { onnx } = onnxProto;
 const { DataType, DataLocation } = onnx.TensorProto;
 const { AttributeType } = onnx.AttributeProto;
 
-type AttributeValue = number | string | readonly number[] | Tensor | { float: number } | { floats: readonly number[] };
+export type AttributeValue =
+  number | string | readonly number[] | Tensor | { float: number } | { floats: readonly number[] };
 
 export interface Tensor {
   readonly dims: readonly number[];
@@ -44,15 +45,27 @@ const codes = {
   bool: DataType.BOOL,
 };
 
-export function float(dims: readonly number[], data: readonly number[], form: Tensor['form'] = 'raw'): Tensor {
+export function float(
+  dims: readonly number[],
+  data: readonly number[],
+  form: Tensor['form'] = 'raw',
+): Tensor {
   return { dims, data, type: 'float', form };
 }
 
-export function double(dims: readonly number[], data: readonly number[], form: Tensor['form'] = 'raw'): Tensor {
+export function double(
+  dims: readonly number[],
+  data: readonly number[],
+  form: Tensor['form'] = 'raw',
+): Tensor {
   return { dims, data, type: 'double', form };
 }
 
-export function ints(data: readonly number[], form: Tensor['form'] = 'raw', dims: readonly number[] = [data.length]): Tensor {
+export function ints(
+  data: readonly number[],
+  form: Tensor['form'] = 'raw',
+  dims: readonly number[] = [data.length],
+): Tensor {
   return { dims, data, type: 'int64', form };
 }
 
@@ -107,7 +120,11 @@ export function external(tensor: onnxProto.onnx.ITensorProto): void {
   tensor.externalData = [{ key: 'location', value: 'weights.bin' }];
 }
 
-function info(name: string, dims: readonly (number | string)[], elemType: number): onnxProto.onnx.IValueInfoProto {
+function info(
+  name: string,
+  dims: readonly (number | string)[],
+  elemType: number,
+): onnxProto.onnx.IValueInfoProto {
   const dim = dims.map((d) => (typeof d === 'string' ? { dimParam: d } : { dimValue: d }));
   return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
@@ -115,7 +132,13 @@ function info(name: string, dims: readonly (number | string)[], elemType: number
 function tensorProto({ dims, data, type, form }: Tensor): onnxProto.onnx.ITensorProto {
   const base = { dims: [...dims], dataType: codes[type] };
   if (form === 'raw') return { ...base, rawData: rawBytes(type, data) };
-  const field = { float: 'floatData', double: 'doubleData', int64: 'int64Data', int32: 'int32Data', bool: 'int32Data' }[type];
+  const field = {
+    float: 'floatData',
+    double: 'doubleData',
+    int64: 'int64Data',
+    int32: 'int32Data',
+    bool: 'int32Data',
+  }[type];
   return { ...base, [field]: [...data] };
 }
 
@@ -136,7 +159,8 @@ function rawBytes(type: Tensor['type'], data: readonly number[]): Uint8Array {
 
 function attribute(name: string, value: AttributeValue): onnxProto.onnx.IAttributeProto {
   if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
-  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
+  if (typeof value === 'string')
+    return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
   if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float };
   if ('floats' in value) return { name, type: AttributeType.FLOATS, floats: [...value.floats] };
   if ('dims' in value) return { name, type: AttributeType.TENSOR, t: tensorProto(value) };

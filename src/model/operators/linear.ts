@@ -83,8 +83,8 @@ function constantTimes(call: Call, w: FloatConstant, x: DataValue): Value {
   const inner = (vector ? x.shape[0] : x.shape.at(-2)) ?? 0;
   const columns = vector ? 1 : (x.shape.at(-1) ?? 1);
   const out = core.length === 2 ? core[0] : 1;
-  requireFit(call, w.shape, x.shape, x.shape.length >= 1 && core.length >= 1 && core.at(-1) === inner);
   requireBatchAxis(call, x.shape.length >= 3);
+  requireFit(call, w.shape, x.shape, x.shape.length >= 1 && core.length >= 1 && core.at(-1) === inner);
   const stack = x.shape.slice(0, -2);
   const shape = prepend(lead, x, [
     ...stack,

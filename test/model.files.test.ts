@@ -1,0 +1,86 @@
+/** The published networks and the VNN-COMP 2022 families load and agree with onnxruntime. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadModel } from '../src/model/index.js';
+import { expectAgreement, noise, random, referenceOutputs } from './support/onnxruntime.js';
+
+const shared = new URL('../../shared/data/', import.meta.url).pathname;
+const present = existsSync(shared);
+if (!present) console.warn('../shared/data is absent: the tests on published networks are skipped');
+
+const published = [
+  { file: 'mnist_mlp', data: 'mnist', shape: [1, 28, 28], parameters: 89_610 },
+  { file: 'mnist_convsmall', data: 'mnist', shape: [1, 28, 28], parameters: 166_406 },
+  { file: 'cifar10_cnn_c', data: 'cifar', shape: [3, 32, 32], parameters: 85_218 },
+  { file: 'cifar10_convsmall', data: 'cifar', shape: [3, 32, 32], parameters: 125_318 },
+];
+
+describe.skipIf(!present)('published networks', () => {
+  it.each(published)(
+    '$file agrees on noise and on test images',
+    async ({ file, data, shape, parameters }) => {
+      const path = `${shared}sdp-crown/models/${file}.onnx`;
+      const model = await loadModel(path);
+      expect(model.inputShape).toEqual(shape);
+      expect(model.outputSize).toBe(10);
+      expect(model.parameterCount).toBe(parameters);
+      expect(model.source).toBe(path);
+      const next = random(5);
+      const images = [
+        ...Array.from({ length: 3 }, () => Array.from({ length: model.inputSize }, next)),
+        ...testImages(data, shape, 5),
+      ];
+      expectAgreement(
+        model,
+        images,
+        await referenceOutputs(readFileSync(path), images, [images.length, ...shape]),
+      );
+    },
+  );
+});
+
+const families = `${shared}vnncomp/2022/`;
+const competition = present
+  ? readdirSync(families, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.onnx.gz'))
+  : [];
+
+describe.skipIf(!present)('VNN-COMP networks', () => {
+  let dims: Record<string, readonly number[]> = {};
+  beforeAll(() => {
+    dims = { mnist_fc: [1, 784, 1], acasxu: [1, 1, 1, 5] };
+    expect(competition.length).toBeGreaterThan(50);
+  });
+
+  it.each(competition)('%s agrees', async (path) => {
+    const model = await loadModel(families + path);
+    const bytes = gunzipSync(readFileSync(families + path));
+    const small = { 'test_sat.onnx.gz': [1, 1, 1, 5], 'test_unsat.onnx.gz': [1, 1, 1, 5] }[
+      path.split('/').at(-1) ?? ''
+    ];
+    const tiny = model.inputSize === 1 ? [1] : [1, model.inputSize];
+    const shape = dims[path.split('/')[0]] ?? small ?? tiny;
+    for (const seed of [1, 2, 3]) {
+      const image = noise(seed, model.inputSize);
+      expectAgreement(model, [image], await referenceOutputs(bytes, [image], shape));
+    }
+  });
+});
+
+/** The first images of an NHWC float32 .npy file, as NCHW features. */
+function testImages(
+  name: string,
+  [channels, height, width]: readonly number[],
+  count: number,
+): Float32Array[] {
+  const bytes = readFileSync(`${shared}sdp-crown/${name}/X_sdp.npy`);
+  const size = channels * height * width;
+  const start = 10 + bytes.readUInt16LE(8);
+  return Array.from({ length: count }, (_, image) =>
+    Float32Array.from({ length: size }, (_, i) => {
+      const c = Math.floor(i / (height * width));
+      const place = (i % (height * width)) * channels + c;
+      return bytes.readFloatLE(start + 4 * (image * size + place));
+    }),
+  );
+}
