@@ -75,7 +75,7 @@ struct ReluLayer {
   View slope;               // in; written in fresh rows (CROWN's choice for the sign of c)
   Rows lambda;              // in: ball multiplier per row, >= 0; 0 drops the ball
   SlopeRule rule;
-  bool boundless;           // phi over all of R (Theorem 4.1 of SDP-CROWN): the box only chooses slopes
+  bool boundless;  // phi over all of R (Theorem 4.1 of SDP-CROWN): the box only chooses slopes
 };
 
 /// Slopes' ascent state; Adam with per-row step sizes, because rows start at different times.
@@ -101,6 +101,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual int lanes() const = 0;
+  /// The instruction set or device, e.g. "avx512".
+  virtual const char* name() const = 0;
 
   // --- memory ---
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
@@ -149,8 +151,10 @@ class Backend {
   /// mid/radius of a deviation box, for Pass::forward and Pass::magnitude.
   virtual void midRadius(View lower, View upper, View mid, View radius) = 0;
   /// Intersects the box mid -+ radius (radius rounded up by `slack` relative to radius + |mid|) with
-  /// -+ reach[feature] * rho[row]; reach null: rho alone; rho infinite: no ball. Never inverts a box: 0 stays inside.
-  virtual void ballBox(View mid, View radius, const float* reach, Rows rho, float slack, View lower, View upper) = 0;
+  /// -+ reach[feature] * rho[row], rounded up by `slack` too; reach (device memory) null: rho alone; rho
+  /// infinite: no ball. Never inverts a box: 0 stays inside.
+  virtual void ballBox(View mid, View radius, const float* reach, Rows rho, float slack, View lower,
+                       View upper) = 0;
   /// [intoLower, intoUpper] <- its intersection with [lower, upper]; both contain 0.
   virtual void intersectBox(View lower, View upper, View intoLower, View intoUpper) = 0;
   /// Deviation box of relu(zhat + dz) from that of dz.
@@ -159,12 +163,23 @@ class Backend {
   virtual void relu(View x, View y) = 0;
   /// g = 0 where x <= 0.
   virtual void reluMask(View x, View g) = 0;
+
+  // --- attack ---
+  /// value[r] = a_r . b_r.
+  virtual void dot(View a, View b, Rows value) = 0;
+  /// In rows where value < best: best = value and kept = x.
+  virtual void keepBest(Rows value, View x, Rows best, View kept) = 0;
+  /// One step of projected steepest descent on dx: by `step` half widths against the gradient's sign (box),
+  /// or by step * eps along gradient / ||gradient|| (2-norm for l2, largest entry for l1, both without the
+  /// coordinates that a clip range blocks), then to the nearest point of the region. Box and clip range must
+  /// contain 0.
+  virtual void descend(const InputRegion& region, View gradient, float step, View dx) = 0;
 };
 
 /// The CPU backend of the best instruction set this machine runs, or of a named one ("avx512", "avx2",
 /// "portable"); throws std::invalid_argument for a name this machine cannot run.
 std::unique_ptr<Backend> makeCpuBackend(const char* instructionSet = nullptr);
-/// Instruction sets this machine runs, best first.
+/// Instruction sets this machine runs, best first, e.g. "avx512", "avx2", "portable".
 std::vector<const char*> cpuInstructionSets();
 
 }  // namespace bulwark

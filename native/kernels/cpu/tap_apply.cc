@@ -1,0 +1,116 @@
+// Walks a tap plan: which weights stay in the second cache, which inputs in the first.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "kernels/cpu/tap_plan.h"
+
+namespace bulwark {
+namespace {
+
+// Weights that are walked tile after tile stay within this many floats: half of a 2 MiB cache.
+constexpr size_t kResidentWeights = size_t{1} << 18;
+
+/// What stays resident: slabs [firstSlab, endSlab), panels [firstPanel, endPanel).
+struct Resident {
+  int firstSlab, endSlab;
+  int firstPanel, endPanel;
+};
+
+struct Walk {
+  const TapPlan& plan;
+  const KernelTable& kernels;
+  View in, out;
+  bool accumulate;
+};
+
+void clearOutputs(const Walk& walk, const TapPlan::Class& pixels, int group) {
+  for (int block = 0; block < walk.out.blocks; ++block)
+    for (const int32_t pixel : pixels.pixels) {
+      float* at = walk.out.data + (static_cast<size_t>(block) * walk.plan.outFeatures +
+                                   static_cast<size_t>(pixel) * walk.plan.outChannels +
+                                   static_cast<size_t>(group) * walk.plan.outputs) *
+                                      kLanes;
+      std::memset(at, 0, sizeof(float) * kLanes * walk.plan.outputs);
+    }
+}
+
+void walkTile(const Walk& walk, const TapPlan::Class& pixels, const Resident& resident, int group,
+              size_t first, int count) {
+  const TapPlan& plan = walk.plan;
+  std::array<const float*, kMaxPositions> in;
+  std::array<const int32_t*, kMaxPositions> offsets;
+  std::array<float*, kMaxPositions> out, at;
+  for (int i = 0; i < count; ++i) {
+    const size_t block = (first + i) / pixels.pixels.size(), which = (first + i) % pixels.pixels.size();
+    in[i] = walk.in.data + (block * plan.inFeatures + static_cast<size_t>(group) * plan.depth) * kLanes;
+    offsets[i] = pixels.offsets.data() + which * pixels.columns;
+    out[i] = walk.out.data +
+             (block * plan.outFeatures + static_cast<size_t>(pixels.pixels[which]) * plan.outChannels +
+              static_cast<size_t>(group) * plan.outputs) *
+                 kLanes;
+  }
+  const float* weights = plan.weights.data() + group * plan.groupWeights();
+  for (size_t p = 0; p < pixels.parts.size(); ++p) {
+    const TapPlan::Class::Part& part = pixels.parts[p];
+    if (part.slab < resident.firstSlab || part.slab >= resident.endSlab) continue;
+    const TapPlan::Slab& slab = plan.slabs[part.slab];
+    for (int panel = resident.firstPanel; panel < resident.endPanel; ++panel) {
+      const int begin = plan.panels[panel], height = plan.panels[panel + 1] - begin;
+      for (int i = 0; i < count; ++i) at[i] = out[i] + static_cast<size_t>(begin) * kLanes;
+      walk.kernels.taps[height][count]({in.data(), offsets.data(), at.data(),
+                                        weights + slab.weights + static_cast<size_t>(slab.depth) * begin,
+                                        pixels.segments.data() + part.firstSegment, part.segmentCount,
+                                        walk.accumulate || p > 0});
+    }
+  }
+}
+
+void walkClass(const Walk& walk, const TapPlan::Class& pixels, const Resident& resident, int group) {
+  const size_t positions = pixels.pixels.size() * walk.in.blocks;
+  const size_t most = walk.kernels.maxPositions[walk.plan.tallest];
+  const size_t tiles = (positions + most - 1) / most;
+  for (size_t tile = 0; tile < tiles; ++tile) {
+    const size_t first = positions * tile / tiles, end = positions * (tile + 1) / tiles;
+    walkTile(walk, pixels, resident, group, first, static_cast<int>(end - first));
+  }
+}
+
+/// Calls `visit` with pieces of the weights of about kResidentWeights floats.
+template <typename Visit>
+void eachResident(const TapPlan& plan, Visit visit) {
+  const int panelCount = static_cast<int>(plan.panels.size()) - 1,
+            slabCount = static_cast<int>(plan.slabs.size());
+  for (int slab = 0; slab < slabCount;) {
+    int end = slab;
+    size_t floats = 0;
+    do {
+      floats += static_cast<size_t>(plan.slabs[end].depth) * plan.outputs;
+      ++end;
+    } while (end < slabCount &&
+             floats + static_cast<size_t>(plan.slabs[end].depth) * plan.outputs <= kResidentWeights);
+    const int pieces =
+        std::min(panelCount, static_cast<int>((floats + kResidentWeights - 1) / kResidentWeights));
+    for (int piece = 0; piece < pieces; ++piece)
+      visit(Resident{slab, end, panelCount * piece / pieces, panelCount * (piece + 1) / pieces});
+    slab = end;
+  }
+}
+
+}  // namespace
+
+void applyTaps(const TapPlan& plan, const KernelTable& kernels, View in, View out, bool accumulate) {
+  const Walk walk{plan, kernels, in, out, accumulate};
+  for (int group = 0; group < plan.groups; ++group) {
+    if (!accumulate)
+      for (const TapPlan::Class& pixels : plan.classes)
+        if (pixels.parts.empty()) clearOutputs(walk, pixels, group);
+    eachResident(plan, [&](const Resident& resident) {
+      for (const TapPlan::Class& pixels : plan.classes)
+        if (!pixels.parts.empty()) walkClass(walk, pixels, resident, group);
+    });
+  }
+}
+
+}  // namespace bulwark

@@ -1,0 +1,35 @@
+// A test program without a framework, so that it runs on a bare machine: tests register themselves, `main`
+// runs them and ends with `N passed, N failed, N skipped`.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include "kernels/backend.h"
+
+namespace bulwark::selftest {
+
+/// What one test sees: its random numbers and where it reports.
+struct Context {
+  std::mt19937_64 random;
+  /// Prints and counts a failure; the test goes on.
+  void check(bool holds, const std::string& what);
+  /// check(error <= tolerance), and the largest error seen under this name is printed with the verdict.
+  void error(const std::string& what, double error, double tolerance);
+
+  int failures = 0;
+  std::string worst;
+  double worstRatio = -1;
+};
+
+struct Test {
+  Test(const char* name, void (*run)(Context&));
+  /// A test of a backend: run once for every instruction set of this machine.
+  Test(const char* name, void (*run)(Context&, Backend&));
+};
+
+/// Runs the tests whose name contains `filter`; the process's exit code.
+int runTests(uint64_t seed, const std::string& filter);
+
+}  // namespace bulwark::selftest
