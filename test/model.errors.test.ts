@@ -1,7 +1,8 @@
 /** Broken, hostile and unsupported files: a typed error that names the cause, and no allocation by what a file claims. */
-import onnxProto from 'onnx-proto';
+import type onnxProto from 'onnx-proto';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../src/model/index.js';
+import { failure, says } from './support/failure.js';
 import {
   buildModel,
   buildOnnx,
@@ -13,7 +14,6 @@ import {
   node,
   type FileSpec,
   type NodeSpec,
-  type Tensor,
 } from './support/onnx-build.js';
 
 type Code = 'ERR_MODEL' | 'ERR_UNSUPPORTED' | 'ERR_SHAPE' | 'ERR_INVALID_ARGUMENT';
@@ -21,28 +21,23 @@ type Code = 'ERR_MODEL' | 'ERR_UNSUPPORTED' | 'ERR_SHAPE' | 'ERR_INVALID_ARGUMEN
 const identity = float([2, 2], [1, 0, 0, 1]);
 const valid: FileSpec = { nodes: [node('MatMul', ['x', 'w'], 'y')], tensors: { w: identity } };
 
-async function expectError(source: string | Uint8Array, code: Code, ...parts: string[]): Promise<void> {
-  const error: unknown = await loadModel(source).then(
-    () => expect.fail('it was accepted'),
-    (reason: unknown) => reason,
-  );
-  expect(error).toMatchObject({ code });
-  for (const part of parts) expect((error as Error).message).toContain(part);
-}
-
 describe('files that are not ONNX', () => {
-  it('refuses an empty file', () => expectError(new Uint8Array(0), 'ERR_MODEL', 'empty'));
-  it('refuses text', () => expectError(new TextEncoder().encode('hello, I am no model'), 'ERR_MODEL'));
-  it('refuses zeros', () => expectError(new Uint8Array(1000), 'ERR_MODEL'));
-  it('refuses a missing file', () =>
-    expectError('/nowhere/model.onnx', 'ERR_MODEL', "'/nowhere/model.onnx'", 'ENOENT'));
-  it('refuses what is neither path nor bytes', () =>
-    expectError(42 as unknown as string, 'ERR_INVALID_ARGUMENT', 'number'));
+  it.each<[string, string | Uint8Array, Code, ...string[]]>([
+    ['an empty file', new Uint8Array(0), 'ERR_MODEL', 'empty'],
+    ['text', new TextEncoder().encode('hello, I am no model'), 'ERR_MODEL'],
+    ['zeros', new Uint8Array(1000), 'ERR_MODEL'],
+    ['a missing file', '/nowhere/model.onnx', 'ERR_MODEL', "'/nowhere/model.onnx'", 'ENOENT'],
+    ['what is neither path nor bytes', 42 as unknown as string, 'ERR_INVALID_ARGUMENT', 'number'],
+  ])('refuses %s', async (_, source, code, ...parts) => {
+    expect(await failure(loadModel(source))).toMatchObject(says(code, ...parts));
+  });
 
   it('refuses every truncation of a valid file', async () => {
     const bytes = buildOnnx(valid);
-    for (let end = 0; end < bytes.length; end++) await expectError(bytes.subarray(0, end), 'ERR_MODEL');
-    await loadModel(bytes);
+    for (let end = 0; end < bytes.length; end++) {
+      expect(await failure(loadModel(bytes.subarray(0, end)))).toMatchObject(says('ERR_MODEL'));
+    }
+    expect((await loadModel(bytes)).inputSize).toBe(2);
   });
 
   it('refuses or reads, but never crashes on, a file with one byte changed', async () => {
@@ -51,8 +46,11 @@ describe('files that are not ONNX', () => {
       for (const flip of [0x01, 0x80, 0xff]) {
         const broken = Uint8Array.from(bytes);
         broken[place] ^= flip;
-        const outcome = await loadModel(broken).catch((error: { code?: string }) => error.code);
-        if (typeof outcome !== 'object') expect(outcome).toMatch(/^ERR_(MODEL|UNSUPPORTED|SHAPE)$/);
+        const outcome = await loadModel(broken).then(
+          () => 'read',
+          (error: { code?: string }) => error.code,
+        );
+        expect(outcome).toMatch(/^(read|ERR_MODEL|ERR_UNSUPPORTED|ERR_SHAPE)$/);
       }
     }
   });
@@ -112,7 +110,9 @@ describe('inconsistent graphs', () => {
       "'mask'",
     ],
   ];
-  it.each(graphs)('refuses %s', (_, spec, code, ...parts) => expectError(buildOnnx(spec), code, ...parts));
+  it.each(graphs)('refuses %s', async (_, spec, code, ...parts) => {
+    expect(await failure(loadModel(buildOnnx(spec)))).toMatchObject(says(code, ...parts));
+  });
 
   it('sorts nodes that come in any order and drops those that nothing needs', async () => {
     const nodes = [relu('b', 'y'), node('Softmax', ['a'], 'unused'), relu('a', 'b'), relu('x', 'a')];
@@ -179,7 +179,9 @@ describe('inputs and outputs', () => {
       "'x'",
       '[1, 1, 1, 1, 2]',
     ],
-  ])('refuses %s', (_, bytes, code, ...parts) => expectError(bytes, code, ...parts));
+  ])('refuses %s', async (_, bytes, code, ...parts) => {
+    expect(await failure(loadModel(bytes))).toMatchObject(says(code, ...parts));
+  });
 });
 
 describe('tensors', () => {
@@ -238,11 +240,14 @@ describe('tensors', () => {
       'float64',
       'float32',
     ],
-  ])('refuses %s', (_, bytes, code, ...parts) => expectError(bytes, code, ...parts));
+  ])('refuses %s', async (_, bytes, code, ...parts) => {
+    expect(await failure(loadModel(bytes))).toMatchObject(says(code, ...parts));
+  });
 
   it('reads no tensor that no node needs', async () => {
     const nan = float([1], [NaN]);
-    await loadModel(buildOnnx({ ...valid, tensors: { w: identity, unused: nan } }));
+    const model = await loadModel(buildOnnx({ ...valid, tensors: { w: identity, unused: nan } }));
+    expect(model.parameterCount).toBe(4);
   });
 });
 
@@ -309,337 +314,9 @@ describe('sizes that a tiny file may claim', () => {
         tensors: { one },
       },
     ],
-  ])('refuses %s', (_, spec) => expectError(buildOnnx(spec), 'ERR_UNSUPPORTED', 'features and constants'));
-});
-
-describe('operators', () => {
-  const on = (
-    input: (number | string)[],
-    only: NodeSpec,
-    tensors: Record<string, Tensor> = {},
-    opset?: number,
-  ): FileSpec => ({
-    input,
-    nodes: [only],
-    tensors,
-    opset,
+  ])('refuses %s', async (_, spec) => {
+    expect(await failure(loadModel(buildOnnx(spec)))).toMatchObject(
+      says('ERR_UNSUPPORTED', 'features and constants'),
+    );
   });
-  const m23 = float([2, 3], [1, 2, 3, 4, 5, 6]);
-  const k = float([2, 2, 3, 3], new Array<number>(36).fill(1));
-  const bn = { g: float([2], [1, 1]), v: float([2], [1, -1]) };
-  const map = ['N', 2, 4, 4];
-  it.each<[string, FileSpec, Code, ...string[]]>([
-    [
-      'an unknown operator',
-      on(['N', 2], node('Softmax', ['x'], 'y')),
-      'ERR_UNSUPPORTED',
-      'Softmax_y',
-      '(Softmax)',
-      'Add, BatchNormalization',
-      'Unsqueeze',
-    ],
-    [
-      'a foreign domain',
-      on(['N', 2], { ...node('Relu', ['x'], 'y'), domain: 'com.example' }),
-      'ERR_UNSUPPORTED',
-      'Relu_y',
-      'com.example',
-    ],
-    [
-      'an unknown attribute',
-      on(['N', 2], node('Relu', ['x'], 'y', { slope: 1 })),
-      'ERR_UNSUPPORTED',
-      'Relu_y',
-      "'slope'",
-    ],
-    [
-      'an unnamed node',
-      on(['N', 2], { op: 'Tanh', inputs: ['x'], outputs: ['y'] }),
-      'ERR_UNSUPPORTED',
-      'Tanh -> y',
-    ],
-    [
-      'Gemm of a wrong width',
-      on(['N', 3], node('Gemm', ['x', 'w'], 'y'), { w: m23 }),
-      'ERR_SHAPE',
-      'Gemm_y',
-      '[1, 3]',
-      '[2, 3]',
-    ],
-    [
-      'Gemm with transA',
-      on(['N', 2], node('Gemm', ['x', 'w'], 'y', { transA: 1 }), { w: m23 }),
-      'ERR_UNSUPPORTED',
-      'Gemm_y',
-      'transA',
-    ],
-    [
-      'Gemm with a C of the wrong size',
-      on(['N', 2], node('Gemm', ['x', 'w', 'c'], 'y'), { w: m23, c: float([2], [1, 2]) }),
-      'ERR_SHAPE',
-      'Gemm_y',
-      '[2]',
-      '[1, 3]',
-    ],
-    [
-      'Gemm of two branches',
-      on(['N', 2], node('Gemm', ['x', 'x'], 'y')),
-      'ERR_UNSUPPORTED',
-      'Gemm_y',
-      'constant',
-    ],
-    [
-      'MatMul of a wrong width',
-      on(['N', 3], node('MatMul', ['x', 'w'], 'y'), { w: m23 }),
-      'ERR_SHAPE',
-      'MatMul_y',
-      '[1, 3]',
-      '[2, 3]',
-    ],
-    [
-      'MatMul by a stack',
-      on(['N', 2], node('MatMul', ['x', 'w'], 'y'), { w: float([2, 2, 1], [1, 2, 3, 4]) }),
-      'ERR_UNSUPPORTED',
-      'MatMul_y',
-      '[2, 2, 1]',
-    ],
-    [
-      'MatMul of two branches',
-      on(['N', 2], node('MatMul', ['x', 'x'], 'y')),
-      'ERR_UNSUPPORTED',
-      'MatMul_y',
-      'constant',
-    ],
-    [
-      'Conv of wrong channels',
-      on(['N', 3, 4, 4], node('Conv', ['x', 'w'], 'y'), { w: k }),
-      'ERR_SHAPE',
-      'Conv_y',
-      '[2, 2, 3, 3]',
-      '[1, 3, 4, 4]',
-    ],
-    [
-      'Conv of wrong groups',
-      on(map, node('Conv', ['x', 'w'], 'y', { group: 2 }), { w: k }),
-      'ERR_SHAPE',
-      'Conv_y',
-      '2 group',
-    ],
-    [
-      'Conv larger than the data',
-      on(['N', 2, 2, 2], node('Conv', ['x', 'w'], 'y'), { w: k }),
-      'ERR_SHAPE',
-      'Conv_y',
-      '[1, 2, 2, 2]',
-    ],
-    [
-      'Conv on vectors',
-      on(['N', 2], node('Conv', ['x', 'w'], 'y'), { w: k }),
-      'ERR_UNSUPPORTED',
-      'Conv_y',
-      '[1, 2]',
-    ],
-    [
-      'Conv with negative pads',
-      on(map, node('Conv', ['x', 'w'], 'y', { pads: [0, -1, 0, 0] }), { w: k }),
-      'ERR_MODEL',
-      'Conv_y',
-      'pads',
-    ],
-    [
-      'Conv with stride 0',
-      on(map, node('Conv', ['x', 'w'], 'y', { strides: [0, 1] }), { w: k }),
-      'ERR_MODEL',
-      'Conv_y',
-      'strides',
-    ],
-    [
-      'Conv with another kernel_shape',
-      on(map, node('Conv', ['x', 'w'], 'y', { kernel_shape: [3, 2] }), { w: k }),
-      'ERR_SHAPE',
-      'Conv_y',
-      '[3, 2]',
-    ],
-    [
-      'Conv with pads and auto_pad',
-      on(map, node('Conv', ['x', 'w'], 'y', { pads: [1, 1, 1, 1], auto_pad: 'SAME_UPPER' }), { w: k }),
-      'ERR_MODEL',
-      'Conv_y',
-      'auto_pad',
-    ],
-    [
-      'Conv with an unknown auto_pad',
-      on(map, node('Conv', ['x', 'w'], 'y', { auto_pad: 'SAME' }), { w: k }),
-      'ERR_UNSUPPORTED',
-      'Conv_y',
-      "'SAME'",
-    ],
-    [
-      'Conv with a bias of the wrong size',
-      on(map, node('Conv', ['x', 'w', 'b'], 'y'), { w: k, b: float([3], [1, 2, 3]) }),
-      'ERR_SHAPE',
-      'Conv_y',
-      '[3]',
-      '[2]',
-    ],
-    [
-      'Add of shapes that do not broadcast',
-      on(['N', 2], node('Add', ['x', 'c'], 'y'), { c: float([3], [1, 2, 3]) }),
-      'ERR_SHAPE',
-      'Add_y',
-      '[1, 2]',
-      '[3]',
-    ],
-    [
-      'Mul of two branches',
-      on(['N', 2], node('Mul', ['x', 'x'], 'y')),
-      'ERR_UNSUPPORTED',
-      'Mul_y',
-      'branches',
-    ],
-    [
-      'Div by zero',
-      on(['N', 2], node('Div', ['x', 'c'], 'y'), { c: float([2], [1, 0]) }),
-      'ERR_MODEL',
-      'Div_y',
-      'zero',
-    ],
-    [
-      'Div of a constant by data',
-      on(['N', 2], node('Div', ['c', 'x'], 'y'), { c: float([2], [1, 2]) }),
-      'ERR_UNSUPPORTED',
-      'Div_y',
-    ],
-    [
-      'BatchNormalization with a negative variance',
-      on(map, node('BatchNormalization', ['x', 'g', 'g', 'g', 'v'], 'y'), bn),
-      'ERR_MODEL',
-      'BatchNormalization_y',
-      'channel 1',
-    ],
-    [
-      'BatchNormalization of wrong channels',
-      on(['N', 3], node('BatchNormalization', ['x', 'g', 'g', 'g', 'g'], 'y'), bn),
-      'ERR_SHAPE',
-      'BatchNormalization_y',
-      '[2]',
-      '[1, 3]',
-    ],
-    [
-      'BatchNormalization in training',
-      on(map, node('BatchNormalization', ['x', 'g', 'g', 'g', 'g'], 'y', { training_mode: 1 }), bn),
-      'ERR_UNSUPPORTED',
-      'training_mode',
-    ],
-    [
-      'Dropout in training',
-      on(['N', 2], node('Dropout', ['x', '', 't'], 'y'), {
-        t: { dims: [], data: [1], type: 'bool', form: 'raw' },
-      }),
-      'ERR_UNSUPPORTED',
-      'Dropout_y',
-      'training_mode',
-    ],
-    [
-      'Cast of data',
-      on(['N', 2], node('Cast', ['x'], 'y', { to: 11 })),
-      'ERR_UNSUPPORTED',
-      'Cast_y',
-      'float32',
-      'double',
-    ],
-    [
-      'Reshape to another size',
-      on(['N', 6], node('Reshape', ['x', 's'], 'y'), { s: ints([2, 2]) }),
-      'ERR_SHAPE',
-      'Reshape_y',
-      '[1, 6]',
-      '[2, 2]',
-    ],
-    [
-      'Reshape with two -1',
-      on(['N', 6], node('Reshape', ['x', 's'], 'y'), { s: ints([-1, -1]) }),
-      'ERR_SHAPE',
-      'Reshape_y',
-      '[-1, -1]',
-    ],
-    [
-      'Reshape to a shape of floats',
-      on(['N', 6], node('Reshape', ['x', 's'], 'y'), { s: float([2], [2, 3]) }),
-      'ERR_MODEL',
-      'Reshape_y',
-      'integers',
-    ],
-    [
-      'Reshape to a shape that depends on data',
-      on(['N', 6], node('Reshape', ['x', 'x'], 'y')),
-      'ERR_UNSUPPORTED',
-      'Reshape_y',
-      'the shape',
-    ],
-    [
-      'Squeeze of a long axis',
-      on(['N', 6], node('Squeeze', ['x', 'a'], 'y'), { a: ints([1]) }),
-      'ERR_SHAPE',
-      'Squeeze_y',
-      '[1, 6]',
-    ],
-    [
-      'Unsqueeze outside the rank',
-      on(['N', 6], node('Unsqueeze', ['x', 'a'], 'y'), { a: ints([5]) }),
-      'ERR_SHAPE',
-      'Unsqueeze_y',
-      'axis 5',
-    ],
-    [
-      'Flatten outside the rank',
-      on(['N', 6], node('Flatten', ['x'], 'y', { axis: 3 })),
-      'ERR_SHAPE',
-      'Flatten_y',
-      'axis 3',
-    ],
-    [
-      'Transpose with a wrong perm',
-      on(['N', 6], node('Transpose', ['x'], 'y', { perm: [0, 0] })),
-      'ERR_MODEL',
-      'Transpose_y',
-      '[0, 0]',
-    ],
-    [
-      'Pad by reflection',
-      on(['N', 6], node('Pad', ['x', 'p'], 'y', { mode: 'reflect' }), { p: ints([0, 1, 0, 1]) }),
-      'ERR_UNSUPPORTED',
-      'Pad_y',
-      "'reflect'",
-    ],
-    [
-      'Pad by ones',
-      on(['N', 6], node('Pad', ['x', 'p', 'v'], 'y'), { p: ints([0, 1, 0, 1]), v: float([], [1]) }),
-      'ERR_UNSUPPORTED',
-      'Pad_y',
-      'zeros',
-    ],
-    [
-      'Pad by negative counts',
-      on(['N', 6], node('Pad', ['x'], 'y', { pads: [0, -1, 0, 0] }), {}, 10),
-      'ERR_UNSUPPORTED',
-      'Pad_y',
-      'negative',
-    ],
-    ['Pad without pads', on(['N', 6], node('Pad', ['x'], 'y')), 'ERR_MODEL', 'Pad_y', 'pads'],
-    [
-      'Constant of strings',
-      { nodes: [node('Constant', [], 'c', { value_string: 'a' }), node('Add', ['x', 'c'], 'y')] },
-      'ERR_UNSUPPORTED',
-      'Constant_c',
-      "'value_string'",
-    ],
-    [
-      'Concat of branches',
-      on(['N', 2], node('Concat', ['x', 'x'], 'y', { axis: 0 })),
-      'ERR_UNSUPPORTED',
-      'Concat_y',
-      'constant',
-    ],
-  ])('refuses %s', (_, spec, code, ...parts) => expectError(buildOnnx(spec), code, ...parts));
 });

@@ -1,8 +1,7 @@
 /** Operators that move or relabel features, constants and old files, against onnxruntime. */
-import { describe } from 'vitest';
 import { sizeOf } from '../src/tensor.js';
 import { double, float, ints, node, type AttributeValue, type Tensor } from './support/onnx-build.js';
-import { itAgreesWithOnnxruntime, noise, type Case } from './support/onnxruntime.js';
+import { describeAgreement, noise, type Case } from './support/onnxruntime.js';
 
 let seed = 1;
 /** A float initializer of noise. */
@@ -248,5 +247,5 @@ const constants: Case[] = [
   },
 ];
 
-describe('layout operators agree with onnxruntime', () => itAgreesWithOnnxruntime(layout));
-describe('constants and old files agree with onnxruntime', () => itAgreesWithOnnxruntime(constants));
+describeAgreement('layout operators', layout);
+describeAgreement('constants and old files', constants);

@@ -1,9 +1,9 @@
 /** Gemm, MatMul, Conv, arithmetic and BatchNormalization against onnxruntime, with the odd attributes that exporters write. */
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { evaluate, loadModel } from '../src/model/index.js';
 import { sizeOf } from '../src/tensor.js';
 import { buildOnnx, double, float, ints, node, type Tensor } from './support/onnx-build.js';
-import { itAgreesWithOnnxruntime, noise, type Case } from './support/onnxruntime.js';
+import { describeAgreement, noise, type Case } from './support/onnxruntime.js';
 
 let seed = 1;
 /** A float initializer of noise. */
@@ -266,10 +266,9 @@ const arithmetic: Case[] = [
   },
 ];
 
-describe('Gemm and MatMul agree with onnxruntime', () => itAgreesWithOnnxruntime(linear));
-describe('Conv agrees with onnxruntime', () => itAgreesWithOnnxruntime(conv));
-describe('arithmetic and BatchNormalization agree with onnxruntime', () =>
-  itAgreesWithOnnxruntime(arithmetic));
+describeAgreement('Gemm and MatMul', linear);
+describeAgreement('Conv', conv);
+describeAgreement('arithmetic and BatchNormalization', arithmetic);
 
 it('reads Conv in float64, which onnxruntime does not run, as in float32', async () => {
   const [weight, image] = [noise(7, 36), noise(8, 32)];

@@ -5,7 +5,8 @@
  *
  * Shapes have no batch axis: `[n]` for vectors, `[channels, height, width]` for feature maps.
  * Features are numbered in ONNX (row-major) order everywhere on this side of the native boundary.
- * Weights are kept exactly as stored in the file (float32 or float64), never rounded or folded here.
+ * Weights are kept exactly as stored in the file (float32 or float64), never rounded or folded here;
+ * constants that must be computed (BatchNormalization, Gemm's alpha, 1 / divisor) are float64.
  */
 export type Weights = Float32Array | Float64Array;
 
@@ -20,7 +21,7 @@ export interface InputNode extends Common {
   readonly op: 'input';
 }
 
-/** `y = W x + b`; weight is `[out, in]` row-major, bias `[out]`. */
+/** `y = W x + b` from a vector `[in]` to a vector `[out]`; weight is `[out, in]` row-major, bias `[out]`. */
 export interface LinearNode extends Common {
   readonly op: 'linear';
   readonly input: number;
@@ -50,7 +51,7 @@ export interface ScaleNode extends Common {
   readonly shift: Weights;
 }
 
-/** `y_i = x[indices_i]`, or 0 where `indices_i = -1`: Transpose and Pad (zeros). */
+/** `y_i = x[indices_i]`, or 0 where `indices_i = -1`: Transpose and Pad (zeros). No feature is taken twice. */
 export interface IndexNode extends Common {
   readonly op: 'index';
   readonly input: number;
@@ -68,7 +69,7 @@ export interface ReluNode extends Common {
   readonly input: number;
 }
 
-/** `y = x_a + x_b` of two nodes of equal shape (residual connections). */
+/** `y = x_a + x_b` of two different nodes of equal shape (residual connections). */
 export interface AddNode extends Common {
   readonly op: 'add';
   readonly inputs: readonly [number, number];

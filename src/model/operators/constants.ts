@@ -92,11 +92,13 @@ const concat: Operator = {
       throw new ModelError(`${call.where}: its inputs differ in type`);
     const size = lists.reduce((sum, list) => sum + list.data.length, 0);
     call.builder.spend(size, call.where);
-    return constant(
-      type,
-      [size],
-      lists.flatMap((list) => Array.from(list.data)),
-    );
+    const data = new Float64Array(size);
+    let place = 0;
+    for (const list of lists) {
+      data.set(list.data, place);
+      place += list.data.length;
+    }
+    return constant(type, [size], data);
   },
 };
 
