@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile, truncate } from 'node:fs/promises';
+import { type FileHandle, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DataError, InvalidArgumentError } from '../errors.js';
 import type { CertifyRecord } from './record.js';
@@ -10,9 +10,9 @@ export type RunSettings = Readonly<Record<string, string | number | boolean | nu
 export type Existing = 'refuse' | 'resume' | 'overwrite';
 
 /**
- * A file of JSON lines: first `{"bulwark":1,"settings":{...}}`, then one record per image in order of
- * their index. Every line is handed to the system in one write as soon as it is known, so a process
- * killed at any moment leaves whole lines and at most one half line at the end.
+ * A file of JSON lines, one record per image in order of their index. Every line is handed to the
+ * system in one write as soon as it is known, so a process killed at any moment leaves whole lines and
+ * at most one half line at the end. The run's settings lie beside it, in `<file>.settings.json`.
  */
 export class RecordFile {
   readonly #handle: FileHandle;
@@ -37,87 +37,81 @@ export class RecordFile {
     first: number,
     existing: Existing,
   ): Promise<RecordFile> {
-    const content = existing === 'overwrite' ? Buffer.alloc(0) : await readIfThere(path);
-    if (content.length > 0 && existing === 'refuse') {
+    const content = existing === 'overwrite' ? '' : await readIfThere(path);
+    if (content !== '' && existing === 'refuse') {
       throw new InvalidArgumentError(
         `${path} exists already; continue it with --resume, or replace it with --force`,
       );
     }
-    const old = parse(content, path, settings, first);
+    // A half line at the end is what a killed process leaves; its record is computed again.
+    const whole = content.slice(0, content.lastIndexOf('\n') + 1);
+    const earlier = parseRecords(whole, path, first);
+    if (earlier.length > 0) await checkSettings(path, settings);
     try {
-      if (old.bytes > 0) await truncate(path, old.bytes);
-      const file = new RecordFile(await open(path, old.bytes > 0 ? 'a' : 'w'), old.records);
-      if (old.bytes === 0) await file.#line({ bulwark: 1, settings });
-      return file;
+      if (earlier.length > 0) await truncate(path, Buffer.byteLength(whole));
+      const handle = await open(path, earlier.length > 0 ? 'a' : 'w');
+      if (earlier.length === 0) await writeFile(settingsPath(path), `${JSON.stringify(settings, null, 2)}\n`);
+      return new RecordFile(handle, earlier);
     } catch (cause) {
       throw new DataError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
     }
   }
 
-  append(record: CertifyRecord): Promise<void> {
-    return this.#line(record);
+  async append(record: CertifyRecord): Promise<void> {
+    await this.#handle.appendFile(`${JSON.stringify(record)}\n`);
   }
 
   close(): Promise<void> {
     return this.#handle.close();
   }
-
-  async #line(value: unknown): Promise<void> {
-    await this.#handle.appendFile(`${JSON.stringify(value)}\n`);
-  }
 }
 
-async function readIfThere(path: string): Promise<Buffer> {
+function settingsPath(path: string): string {
+  return `${path}.settings.json`;
+}
+
+async function readIfThere(path: string): Promise<string> {
   try {
-    return await readFile(path);
+    return await readFile(path, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw new DataError(`cannot read ${path}: ${(cause as Error).message}`, { cause });
   }
 }
 
-/** The records of the whole lines, and the bytes that these take: a half line at the end is dropped. */
-function parse(
-  content: Buffer,
-  path: string,
-  settings: RunSettings,
-  first: number,
-): { records: CertifyRecord[]; bytes: number } {
-  const bytes = content.lastIndexOf('\n') + 1;
-  if (bytes === 0) return { records: [], bytes };
-  const lines = content.toString('utf8', 0, bytes - 1).split('\n');
-  const [header, ...rest] = lines.map((line, number) => parseLine(line, path, number + 1));
-  checkSettings(header, path, settings);
-  rest.forEach((record, number) => {
-    if (record['index'] === first + number && typeof record['verdict'] === 'string') return;
+function parseRecords(text: string, path: string, first: number): CertifyRecord[] {
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line, number) => {
+    const record = parseObject(line);
+    if (record?.['index'] === first + number && typeof record['verdict'] === 'string') {
+      return record as unknown as CertifyRecord;
+    }
+    const found = JSON.stringify(line.slice(0, 80));
     throw new DataError(
-      `${path}, line ${number + 2}: expected the record of image ${first + number}, found ${JSON.stringify(record).slice(0, 80)}`,
+      `${path}, line ${number + 1}: expected the record of image ${first + number}, found ${found}`,
     );
   });
-  return { records: rest as unknown as CertifyRecord[], bytes };
 }
 
-function parseLine(line: string, path: string, number: number): Record<string, unknown> {
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
-    // Reported below, like JSON that is no object.
+    return undefined;
   }
-  throw new DataError(`${path}, line ${number} is not a JSON record: ${JSON.stringify(line.slice(0, 80))}`);
 }
 
-function checkSettings(header: Record<string, unknown>, path: string, settings: RunSettings): void {
-  const old = header['settings'];
-  if (header['bulwark'] !== 1 || typeof old !== 'object' || old === null) {
-    throw new DataError(`${path}, line 1 is not the header of a file of records`);
+async function checkSettings(path: string, settings: RunSettings): Promise<void> {
+  const old = parseObject(await readIfThere(settingsPath(path)));
+  if (old === undefined) {
+    throw new DataError(`${settingsPath(path)} is missing or broken: without it ${path} cannot be continued`);
   }
   const names = [...new Set([...Object.keys(settings), ...Object.keys(old)])];
-  const differing = names.filter((name) => !isDeepStrictEqual((old as RunSettings)[name], settings[name]));
+  const differing = names.filter((name) => !isDeepStrictEqual(old[name], settings[name]));
   if (differing.length === 0) return;
   const shown = differing.map(
-    (name) =>
-      `${name} was ${JSON.stringify((old as RunSettings)[name])}, is ${JSON.stringify(settings[name])}`,
+    (name) => `${name} was ${JSON.stringify(old[name])}, is ${JSON.stringify(settings[name])}`,
   );
   throw new InvalidArgumentError(
     `${path} was made with other settings and cannot be continued: ${shown.join('; ')}`,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { GraphNode } from '../model/graph.js';
 import { type Model, loadModel } from '../model/index.js';
 import { formatShape } from '../tensor.js';
-import type { NodeNorm } from '../verify/verifier.js';
+import type { OperatorNorm } from '../verify/verifier.js';
 import { type DeviceOptions, addDeviceOptions, withVerifier } from './options.js';
 import { table } from './table.js';
 
@@ -27,8 +27,7 @@ async function run(path: string, options: InspectOptions, signal: AbortSignal): 
   process.stdout.write(`${options.json ? JSON.stringify(description) : asText(path, description)}\n`);
 }
 
-function describe(model: Model, norms: readonly NodeNorm[]) {
-  const normOf = new Map(norms.map(({ node, norm }) => [node, norm]));
+function describe(model: Model, norms: readonly OperatorNorm[]) {
   return {
     sha256: model.sha256,
     inputShape: model.inputShape,
@@ -41,8 +40,8 @@ function describe(model: Model, norms: readonly NodeNorm[]) {
       inputs: inputsOf(node),
       shape: node.shape,
       parameters: parametersOf(node),
-      norm: normOf.get(index) ?? null,
     })),
+    norms,
   };
 }
 
@@ -64,14 +63,22 @@ function asText(path: string, model: ReturnType<typeof describe>): string {
     node.inputs.join(', '),
     formatShape(node.shape),
     node.parameters,
-    node.norm === null ? '' : node.norm.toPrecision(6),
     node.name,
   ]);
-  const head = ['', 'op', 'from', 'shape', 'parameters', 'spectral norm <=', 'name'];
+  const norms = model.norms.map(({ name, inputSize, outputSize, norm }) => [
+    name,
+    inputSize,
+    outputSize,
+    norm.toPrecision(6),
+  ]);
+  const head = ['', 'op', 'from', 'shape', 'parameters', 'name'];
   return [
     `${path}: input ${formatShape(model.inputShape)}, ${model.outputSize} outputs, ${model.parameters} parameters`,
     `sha256 ${model.sha256}`,
     '',
-    table([head, ...rows], [1, 2, 3, 6]),
+    table([head, ...rows], [1, 2, 3, 5]),
+    '',
+    'affine operators, neighbours folded, with upper bounds on their spectral norms:',
+    table([['operator', 'inputs', 'outputs', 'norm'], ...norms]),
   ].join('\n');
 }

@@ -61,9 +61,10 @@ export function select(
   where: string,
 ): { start: number; count: number } {
   const { start = 0, limit = Infinity } = selection;
+  if (available === 0) throw new DataError(`${where} has no entries`);
   if (!Number.isInteger(start) || start < 0 || start >= available) {
     throw new InvalidArgumentError(
-      `start is ${start}, expected an integer from 0 to ${available - 1}: ${where} has ${available} images`,
+      `start is ${start}, expected an integer from 0 to ${available - 1}: ${where} has ${available} entries`,
     );
   }
   if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1)) {

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { NativeBinding, NativeEngine, NativeNetwork } from '../binding.js';
+import type { NativeBinding, NativeEngine, NativeNetwork, NativeNorm } from '../binding.js';
 import { DeviceError, ModelError, ShapeError } from '../errors.js';
-import type { GraphNode } from '../model/graph.js';
 import type { Model } from '../model/index.js';
 import { loadNative } from '../native.js';
 import { type Region, type Vectors, packVectors, toNativeRegion } from '../problem/region.js';
@@ -57,14 +56,8 @@ export interface Attack {
   readonly point: Float64Array;
 }
 
-/** A norm of one affine node of the graph. */
-export interface NodeNorm {
-  readonly node: number;
-  readonly name: string;
-  readonly op: GraphNode['op'];
-  /** An upper bound on the spectral norm. */
-  readonly norm: number;
-}
+/** Name of an affine operator's last node, its sizes, and an upper bound on its spectral norm. */
+export type OperatorNorm = NativeNorm;
 
 /**
  * Runs the native engine: bounds, attacks and radii. Work is done off the JavaScript thread; several
@@ -192,13 +185,13 @@ export class Verifier {
     return { ...result, shape: [region.count, rows.rowCount] };
   }
 
-  /** Upper bounds on the spectral norms of the model's affine nodes, in graph order. */
-  async norms(model: Model, options: CallOptions = {}): Promise<NodeNorm[]> {
+  /**
+   * Upper bounds on the spectral norms of the affine operators that the engine runs, in order;
+   * neighbouring affine nodes of the graph are folded into one operator.
+   */
+  async norms(model: Model, options: CallOptions = {}): Promise<OperatorNorm[]> {
     const network = this.#network(model);
-    const norms = await this.#calls.run(options, (control) => this.#engine.norms(network, control));
-    return model.graph.nodes.flatMap(({ name, op }, node) =>
-      Number.isNaN(norms[node]) ? [] : [{ node, name, op, norm: norms[node] }],
-    );
+    return this.#calls.run(options, (control) => this.#engine.norms(network, control));
   }
 
   /** Certified radii around inputs; see {@link certifiedRadius}. */
