@@ -21,13 +21,7 @@
 #endif
 
 namespace bulwark::avx512 {
-#include "kernels/cpu/attack.inl"
-#include "kernels/cpu/elementwise.inl"
-#include "kernels/cpu/input.inl"
-#include "kernels/cpu/lanes.inl"
-#include "kernels/cpu/relu.inl"
-#include "kernels/cpu/table.inl"
-#include "kernels/cpu/taps.inl"
+#include "kernels/cpu/kernels.inl"
 }  // namespace bulwark::avx512
 
 #if defined(__clang__)

@@ -9,11 +9,5 @@
 #define BULWARK_WIDTH 4
 
 namespace bulwark::portable {
-#include "kernels/cpu/attack.inl"
-#include "kernels/cpu/elementwise.inl"
-#include "kernels/cpu/input.inl"
-#include "kernels/cpu/lanes.inl"
-#include "kernels/cpu/relu.inl"
-#include "kernels/cpu/table.inl"
-#include "kernels/cpu/taps.inl"
+#include "kernels/cpu/kernels.inl"
 }  // namespace bulwark::portable
