@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { evaluate, evaluateAll, loadModel, supportedOperators } from '../src/model/index.js';
-import { buildOnnx, float, node } from './support/onnx-build.js';
+import { failure, says } from './support/failure.js';
+import { buildOnnx, float, ints, node } from './support/onnx-build.js';
 import { noise } from './support/onnxruntime.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'model-'));
@@ -47,6 +48,23 @@ describe('loadModel', () => {
       code: 'ERR_MODEL',
       message: expect.stringContaining(path),
     });
+  });
+
+  it('names the file in errors about its content', async () => {
+    const path = join(folder, 'tanh.onnx');
+    writeFileSync(path, buildOnnx({ nodes: [node('Tanh', ['x'], 'y')] }));
+    expect(await failure(loadModel(path))).toMatchObject(says('ERR_UNSUPPORTED', path, 'Tanh_y'));
+  });
+
+  it('counts a float tensor once and shapes not at all', async () => {
+    const model = await loadModel(
+      buildOnnx({
+        input: ['N', 3],
+        nodes: [node('Add', ['x', 'c'], 'a'), node('Add', ['a', 'c'], 'b'), node('Reshape', ['b', 's'], 'y')],
+        tensors: { c: float([3], [1, 2, 3]), s: ints([1, 3]), unused: float([9], noise(5, 9)) },
+      }),
+    );
+    expect(model.parameterCount).toBe(3);
   });
 
   it('keeps weights exactly as stored', async () => {

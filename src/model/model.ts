@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
+import { InvalidArgumentError, ModelError, ShapeError, UnsupportedError } from '../errors.js';
 import { formatShape, sizeOf } from '../tensor.js';
 import { renumber } from './builder.js';
 import type { Graph, GraphNode } from './graph.js';
@@ -102,12 +102,26 @@ export async function loadModel(source: string | Uint8Array): Promise<Model> {
     throw new InvalidArgumentError(`loadModel: expected a path or a Uint8Array, got ${typeof source}`);
   }
   const bytes = typeof source === 'string' ? await readBytes(source) : source;
-  const lowered = lower(readOnnx(bytes));
+  const lowered = naming(source, () => lower(readOnnx(bytes)));
   return new Model(lowered.graph, {
     source: typeof source === 'string' ? source : 'bytes',
     sha256: createHash('sha256').update(bytes).digest('hex'),
     parameterCount: lowered.parameterCount,
   });
+}
+
+/** Runs `read`; what it throws about a file's content also names the file. */
+function naming<T>(source: string | Uint8Array, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    for (const Kind of [ModelError, UnsupportedError, ShapeError]) {
+      if (typeof source === 'string' && error instanceof Kind) {
+        throw new Kind(`model '${source}': ${error.message}`, { cause: error });
+      }
+    }
+    throw error;
+  }
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
