@@ -108,7 +108,12 @@ export interface NativeControl {
 
 export interface NativeEngine {
   readonly threads: number;
-  forward(network: NativeNetwork, x: Float64Array, count: number, control: NativeControl): Promise<Float64Array>;
+  forward(
+    network: NativeNetwork,
+    x: Float64Array,
+    count: number,
+    control: NativeControl,
+  ): Promise<Float64Array>;
   bounds(
     network: NativeNetwork,
     region: NativeRegion,

@@ -24,7 +24,8 @@ SharedModel modelArgument(const Napi::CallbackInfo& info) {
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
   const Fields fields(objectArgument(info, 0, "options"), "options");
   if (fields.text("device") != "cpu") {
-    throw codedError(info.Env(), "ERR_DEVICE", "device '" + fields.text("device") + "' is not available; expected 'cpu'");
+    throw codedError(info.Env(), "ERR_DEVICE",
+                     "device '" + fields.text("device") + "' is not available; expected 'cpu'");
   }
   int threads = fields.integer("threads", 0);
   if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -32,13 +33,11 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
 }
 
 Napi::Function EngineObject::define(Napi::Env env) {
-  return DefineClass(env, "Engine",
-                     {InstanceAccessor<&EngineObject::threads>("threads"),
-                      InstanceMethod<&EngineObject::forward>("forward"),
-                      InstanceMethod<&EngineObject::bounds>("bounds"),
-                      InstanceMethod<&EngineObject::attack>("attack"),
-                      InstanceMethod<&EngineObject::norms>("norms"),
-                      InstanceMethod<&EngineObject::close>("close")});
+  return DefineClass(
+      env, "Engine",
+      {InstanceAccessor<&EngineObject::threads>("threads"), InstanceMethod<&EngineObject::forward>("forward"),
+       InstanceMethod<&EngineObject::bounds>("bounds"), InstanceMethod<&EngineObject::attack>("attack"),
+       InstanceMethod<&EngineObject::norms>("norms"), InstanceMethod<&EngineObject::close>("close")});
 }
 
 std::shared_ptr<ThreadPool> EngineObject::pool(Napi::Env env) const {

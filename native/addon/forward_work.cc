@@ -41,16 +41,16 @@ class ForwardWorker final : public PromiseWorker {
     for (int first = 0; first < count_ && !cancelled(); first += kImagesAtOnce) {
       const int count = std::min(kImagesAtOnce, count_ - first);
       Images images(model_->prepared, workers.main(), point_, first, count, false);
-      workers.each(images.blocks(), [&](long block, Backend& backend) {
-        images.runNominal(backend, static_cast<int>(block));
-      });
+      workers.each(images.blocks(), [&](int block, Backend& backend) { images.runNominal(backend, block); });
       const std::vector<float> values = images.nominal(workers.main(), output);
       output_.insert(output_.end(), values.begin(), values.end());
       progress(first + count, count_);
     }
   }
 
-  Napi::Value result(Napi::Env env) override { return float64Array(env, toOnnx(output_, model_->outputOrder)); }
+  Napi::Value result(Napi::Env env) override {
+    return float64Array(env, toOnnx(output_, model_->outputOrder));
+  }
 
   const SharedModel model_;
   const SharedPool pool_;

@@ -15,7 +15,8 @@ namespace {
 /// createX(argument) = new X(argument).
 template <Napi::FunctionReference Instance::* constructor>
 Napi::Value create(const Napi::CallbackInfo& info) {
-  return (instanceOf(info.Env()).*constructor).New(info.Length() > 0 ? std::vector<napi_value>{info[0]} : std::vector<napi_value>{});
+  return (instanceOf(info.Env()).*constructor)
+      .New(info.Length() > 0 ? std::vector<napi_value>{info[0]} : std::vector<napi_value>{});
 }
 
 Napi::Value instructionSets(const Napi::CallbackInfo& info) {
@@ -43,7 +44,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("version", BULWARK_VERSION);
   exports.Set("createNetwork", Napi::Function::New(env, create<&Instance::network>, "createNetwork"));
   exports.Set("createEngine", Napi::Function::New(env, create<&Instance::engine>, "createEngine"));
-  exports.Set("createCancelToken", Napi::Function::New(env, create<&Instance::cancelToken>, "createCancelToken"));
+  exports.Set("createCancelToken",
+              Napi::Function::New(env, create<&Instance::cancelToken>, "createCancelToken"));
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets, "instructionSets"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
   return exports;
@@ -54,7 +56,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
 }  // namespace bulwark::addon
 
 namespace {
-Napi::Object initialise(Napi::Env env, Napi::Object exports) { return bulwark::addon::initialise(env, exports); }
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  return bulwark::addon::initialise(env, exports);
+}
 }  // namespace
 
 NODE_API_MODULE(bulwark, initialise)

@@ -66,7 +66,8 @@ Model::Model(Network lowered)
 
 NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {
   const Napi::Env env = info.Env();
-  if (info.Length() < 1 || !info[0].IsArray()) throw argumentError(env, "createNetwork: expected an array of nodes");
+  if (info.Length() < 1 || !info[0].IsArray())
+    throw argumentError(env, "createNetwork: expected an array of nodes");
   const auto array = info[0].As<Napi::Array>();
   std::vector<graph::Node> nodes;
   for (uint32_t i = 0; i < array.Length(); ++i) {

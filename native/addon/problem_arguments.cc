@@ -17,10 +17,13 @@ std::vector<double> toStored(const std::vector<double>& values, const std::vecto
 Region readRegion(Napi::Object object, const Model& model) {
   const Fields fields(object, "region");
   Region region;
-  region.kind = fields.choice<InputKind>("kind", {{"box", InputKind::box}, {"l1", InputKind::l1}, {"l2", InputKind::l2}});
+  region.kind = fields.choice<InputKind>(
+      "kind", {{"box", InputKind::box}, {"l1", InputKind::l1}, {"l2", InputKind::l2}});
   region.count = fields.integer("count", 1);
   const size_t length = static_cast<size_t>(region.count) * model.network.inputSize();
-  const auto read = [&](const char* name) { return toStored(fields.doubles(name, length), model.inputOrder); };
+  const auto read = [&](const char* name) {
+    return toStored(fields.doubles(name, length), model.inputOrder);
+  };
   region.center = read("center");
   if (region.kind != InputKind::box) region.eps = fields.doubles("eps", region.count);
   if (region.kind == InputKind::box || fields.has("lower")) {
@@ -61,7 +64,8 @@ BoundsOptions readBoundsOptions(Napi::Object object) {
                                                     {"sdp-crown", Method::sdpCrown},
                                                     {"joint", Method::joint}});
   options.boxes = fields.choice<BoxSource>(
-      "boxes", {{"cheap", BoxSource::cheap}, {"crown", BoxSource::crown}, {"optimised", BoxSource::optimised}});
+      "boxes",
+      {{"cheap", BoxSource::cheap}, {"crown", BoxSource::crown}, {"optimised", BoxSource::optimised}});
   options.iterations = fields.integer("iterations", 0);
   options.boxIterations = fields.integer("boxIterations", 0);
   options.learningRate = fields.number("learningRate");

@@ -1,4 +1,5 @@
-// Regions, rows and options from JavaScript (src/binding.ts) into the engine's types, features in stored order.
+// Regions, rows and options from JavaScript (src/binding.ts) into the engine's types, features in stored
+// order.
 #pragma once
 
 #include <napi.h>

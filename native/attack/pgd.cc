@@ -22,7 +22,7 @@ constexpr int kRowsRestarted = 2;
 constexpr int kStepsPerCheck = 4;      // with stopWhenFalsified: steps between looks at the values
 constexpr float kWithinReach = 0.15f;  // with stopWhenFalsified: restart where the best is below this part of
                                        // the value at the centre; restarts improve on a descent by less
-constexpr double kLastStep = 0.02;  // last step as a fraction of the first
+constexpr double kLastStep = 0.02;     // last step as a fraction of the first
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Cosine from `first` at step 0 to kLastStep of it.

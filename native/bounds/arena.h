@@ -16,7 +16,8 @@ class Arena {
   /// Reserves room; `out` gets its memory at `commit` and must not move until then.
   void reserve(View& out, int features, int blocks) {
     out = {nullptr, features, blocks};
-    add(sizeof(float) * features * blocks * backend_.lanes(), [&out](void* at) { out.data = static_cast<float*>(at); });
+    add(sizeof(float) * features * blocks * backend_.lanes(),
+        [&out](void* at) { out.data = static_cast<float*>(at); });
   }
   void reserve(Rows& out, int blocks) {
     out = {nullptr, blocks};
@@ -24,7 +25,8 @@ class Arena {
   }
   void reserve(Sums& out, int blocks) {
     out = {nullptr, blocks};
-    add(sizeof(double) * blocks * backend_.lanes(), [&out](void* at) { out.data = static_cast<double*>(at); });
+    add(sizeof(double) * blocks * backend_.lanes(),
+        [&out](void* at) { out.data = static_cast<double*>(at); });
   }
 
   void commit() {

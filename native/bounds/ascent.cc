@@ -54,7 +54,8 @@ class Roster {
 }  // namespace
 
 void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, Backend& backend,
-           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done, RowResults& results) {
+           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done,
+           RowResults& results) {
   Roster roster(batch.rows());
   std::vector<double> value;
   std::vector<float> step, correction;
@@ -113,7 +114,8 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
         continue;
       }
       const int t = ++roster[r].step;
-      step[r] = static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) / (1 - std::pow(kBeta1, t)));
+      step[r] = static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) /
+                                   (1 - std::pow(kBeta1, t)));
       correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
     }
     if (roster.active() > 0) batch.ascend(step, correction);

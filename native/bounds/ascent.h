@@ -22,12 +22,12 @@ struct AscentOptions {
 struct RowResults {
   explicit RowResults(long count)
       : lower(count, -std::numeric_limits<double>::infinity()), iterations(count, 0), finished(count, 0) {}
-  std::vector<double> lower;     // best bound so far, the row's constant included
-  std::vector<int> iterations;   // ascent steps taken
-  std::vector<uint8_t> finished; // 0: cut short by the stop check
+  std::vector<double> lower;      // best bound so far, the row's constant included
+  std::vector<int> iterations;    // ascent steps taken
+  std::vector<uint8_t> finished;  // 0: cut short by the stop check
   // The affine lower bound slope^T x + offset of the last iterate, when asked for.
-  std::vector<float> slope;      // [count][inputSize]
-  std::vector<double> offset;    // relative to the centre: bound = offset + slope^T (x - centre)
+  std::vector<float> slope;    // [count][inputSize]
+  std::vector<double> offset;  // relative to the centre: bound = offset + slope^T (x - centre)
 };
 
 /// Takes rows from `next` until `source` is empty and bounds each. Several threads may run this on the same

@@ -16,14 +16,15 @@ namespace {
 constexpr int kImagesAtOnce = 256;
 
 /// LipNaive: nominal value minus ||c|| times the product of layer norms times the radius.
-RowResults lipschitzRows(const SpecificationRows& source, const Images& images, const Specification& specification,
-                         int first) {
+RowResults lipschitzRows(const SpecificationRows& source, const Images& images,
+                         const Specification& specification, int first) {
   RowResults results(source.count());
   const int outputs = images.prepared().network.outputSize();
   const int output = static_cast<int>(images.prepared().network.nodes.size()) - 1;
   for (long row = 0; row < source.count(); ++row) {
     const int image = source.image(row);
-    const double* c = specification.row(first + image, static_cast<int>(row % specification.rowCount), outputs);
+    const double* c =
+        specification.row(first + image, static_cast<int>(row % specification.rowCount), outputs);
     double square = 0;
     for (int j = 0; j < outputs; ++j) square += c[j] * c[j];
     results.lower[row] = source.constant(row) - std::sqrt(square) * images.rho(output, image) * (1 + 1e-12);
@@ -63,7 +64,8 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
   const auto start = Clock::now();
   const StopCheck stopOrLate = [&] {
     if (stop()) return true;
-    return options.timeLimit > 0 && std::chrono::duration<double>(Clock::now() - start).count() > options.timeLimit;
+    return options.timeLimit > 0 &&
+           std::chrono::duration<double>(Clock::now() - start).count() > options.timeLimit;
   };
 
   const int rowCount = specification.rowCount;
@@ -92,16 +94,17 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
     Images images(prepared, workers.main(), region, first, count, balls);
-    workers.each(images.blocks(), [&](long block, Backend& backend) {
-      images.runNominal(backend, static_cast<int>(block));
-      if (options.method != Method::lip) images.propagateBoxes(backend, static_cast<int>(block));
+    workers.each(images.blocks(), [&](int block, Backend& backend) {
+      images.runNominal(backend, block);
+      if (options.method != Method::lip) images.propagateBoxes(backend, block);
     });
     const SpecificationRows source(images, workers.main(), specification, first);
     const auto report = [&](long done, long) {
       if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));
     };
     if (options.method == Method::lip) {
-      append(lipschitzRows(source, images, specification, first), region, first, count, rowCount, inputs, result);
+      append(lipschitzRows(source, images, specification, first), region, first, count, rowCount, inputs,
+             result);
       continue;
     }
     if (options.boxes != BoxSource::cheap) tightenBoxes(images, workers, options, stopOrLate);

@@ -12,11 +12,11 @@
 namespace bulwark {
 
 struct BoundsResult {
-  std::vector<double> lower;       // [count][rowCount]; -infinity where nothing was shown
-  std::vector<int32_t> iterations; // [count][rowCount] ascent steps
-  std::vector<uint8_t> timedOut;   // [count] 1: the stop check cut this image short
-  std::vector<float> slope;        // [count][rowCount][inputSize], stored order; empty unless asked for
-  std::vector<double> offset;      // [count][rowCount]: row >= slope^T x + offset on the region
+  std::vector<double> lower;        // [count][rowCount]; -infinity where nothing was shown
+  std::vector<int32_t> iterations;  // [count][rowCount] ascent steps
+  std::vector<uint8_t> timedOut;    // [count] 1: the stop check cut this image short
+  std::vector<float> slope;         // [count][rowCount][inputSize], stored order; empty unless asked for
+  std::vector<double> offset;       // [count][rowCount]: row >= slope^T x + offset on the region
 };
 
 /// Float32 arithmetic, not yet enclosed: `lower` can exceed the exact dual value by rounding.

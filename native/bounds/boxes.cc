@@ -34,7 +34,8 @@ std::vector<NeuronRows::Neuron> unstableNeurons(const Images& images, Backend& b
   return neurons;
 }
 
-void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, const RowResults& results) {
+void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source,
+                 const RowResults& results) {
   std::vector<float> lower, upper;
   images.readBox(backend, node, lower, upper);
   const size_t features = lower.size() / images.count();
@@ -71,10 +72,12 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
     if (!images.kept(node) || (firstExact && !behind[node])) continue;
     const NeuronRows source(unstableNeurons(images, workers.main(), node));
     if (source.count() == 0) continue;
-    const RowResults results = boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {});
+    const RowResults results =
+        boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {});
     tightenFrom(images, workers.main(), node, source, results);
     if (stop()) return;
-    workers.each(images.blocks(), [&](long block, Backend& backend) { images.propagateBoxes(backend, block); });
+    workers.each(images.blocks(),
+                 [&](int block, Backend& backend) { images.propagateBoxes(backend, block); });
   }
 }
 

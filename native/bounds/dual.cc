@@ -54,11 +54,12 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     const int features = nodes[layer.node].shape.size();
     layer.relu.rule = preset.rule;
     layer.relu.boundless = preset.boundless;
-    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope, &layer.adam.first,
-                       &layer.adam.second, &layer.dz}) {
+    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
+                       &layer.adam.first, &layer.adam.second, &layer.dz}) {
       arena_.reserve(*view, features, blocks);
     }
-    for (Rows* rows : {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+    for (Rows* rows :
+         {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
       arena_.reserve(*rows, blocks);
     }
     arena_.reserve(layer.value, blocks);
@@ -81,7 +82,8 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   fresh_.assign(rows(), 0);
   backend_.fill(goal_, 0);
   for (Layer& layer : layers_) {
-    for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope}) backend_.fill(view, 0);
+    for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope})
+      backend_.fill(view, 0);
     for (Rows each : {layer.relu.lambda, layer.rho, layer.distance2}) backend_.fill(each, 0);
   }
   backend_.fill(input_.lower, 0);
@@ -157,11 +159,12 @@ void DualBatch::resize(int blocks) {
   for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
   inputValue_.blocks = blocks;
   for (Layer& layer : layers_) {
-    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope, &layer.adam.first,
-                       &layer.adam.second, &layer.dz}) {
+    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
+                       &layer.adam.first, &layer.adam.second, &layer.dz}) {
       view->blocks = blocks;
     }
-    for (Rows* row : {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+    for (Rows* row :
+         {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
       row->blocks = blocks;
     }
     layer.value.blocks = blocks;
@@ -228,14 +231,15 @@ void DualBatch::reluBackward(Layer& layer) {
   const bool shared = reached_[layer.pre];  // the pre-activation feeds something else too
   const View v = shared ? withFeatures(scratch_, layer.relu.zhat.features) : signal_[layer.pre];
   if (anyFresh_ && preset_.ball) startLambda(layer, v);
-  backend_.reluDual(layer.relu, signal_[layer.node], anyFresh_ && !preset_.zeroSlopes ? fresh_.data() : nullptr, v,
-                    layer.dz, layer.value, layer.distance2);
+  backend_.reluDual(layer.relu, signal_[layer.node],
+                    anyFresh_ && !preset_.zeroSlopes ? fresh_.data() : nullptr, v, layer.dz, layer.value,
+                    layer.distance2);
   if (shared) into(layer.pre, v);
   reached_[layer.pre] = 1;
 }
 
-/// A fresh row's ball multiplier: scale ||c|| / rho, then a few fixed-point steps. Other rows are not touched,
-/// so a row's result does not depend on its neighbours in the batch.
+/// A fresh row's ball multiplier: scale ||c|| / rho, then a few fixed-point steps. Other rows are not
+/// touched, so a row's result does not depend on its neighbours in the batch.
 void DualBatch::startLambda(Layer& layer, View v) {
   std::vector<float> distance(rows());
   backend_.read(layer.relu.lambda, layer.lambda.data());
@@ -247,7 +251,8 @@ void DualBatch::startLambda(Layer& layer, View v) {
   }
   backend_.write(layer.lambda.data(), layer.relu.lambda);
   for (int step = 0; step < kStartSteps; ++step) {
-    backend_.reluDual(layer.relu, signal_[layer.node], fresh_.data(), v, layer.dz, layer.value, layer.distance2);
+    backend_.reluDual(layer.relu, signal_[layer.node], fresh_.data(), v, layer.dz, layer.value,
+                      layer.distance2);
     backend_.read(layer.distance2, distance.data());
     for (int r = 0; r < rows(); ++r) {
       if (fresh_[r] && usable(r)) layer.lambda[r] *= std::sqrt(distance[r]) / layer.radius[r];

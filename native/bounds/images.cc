@@ -30,7 +30,8 @@ int termsOf(const Affine& affine) {
 
 }  // namespace
 
-Images::Images(const Prepared& prepared, Backend& backend, const Region& region, int first, int count, bool balls)
+Images::Images(const Prepared& prepared, Backend& backend, const Region& region, int first, int count,
+               bool balls)
     : prepared_(prepared),
       count_(count),
       blocks_((count + backend.lanes() - 1) / backend.lanes()),
@@ -175,7 +176,8 @@ void Images::runNominal(Backend& backend, int block) {
       case NodeKind::input:
         break;
       case NodeKind::affine:
-        backend.apply(prepared_.plans[node.affine], Pass::forward, value[node.inputs[0]], value[id], Write::assign);
+        backend.apply(prepared_.plans[node.affine], Pass::forward, value[node.inputs[0]], value[id],
+                      Write::assign);
         backend.addBias(prepared_.plans[node.affine], value[id]);
         break;
       case NodeKind::relu:
@@ -241,10 +243,10 @@ void Images::propagateBoxes(Backend& backend, int block) {
                       box[id].upper);
     } else if (node.kind == NodeKind::relu) {
       const int from = node.inputs[0];
-      backend.reluBox(blocksOf(bounds_[from].zhat, block, 1, lanes), box[from].lower, box[from].upper, box[id].lower,
-                      box[id].upper);
+      backend.reluBox(blocksOf(bounds_[from].zhat, block, 1, lanes), box[from].lower, box[from].upper,
+                      box[id].lower, box[id].upper);
     } else if (node.kind == NodeKind::add) {
-      for (const View Box::*side : {&Box::lower, &Box::upper}) {
+      for (const View Box::* side : {&Box::lower, &Box::upper}) {
         backend.copy(box[node.inputs[0]].*side, box[id].*side, Write::assign);
         backend.copy(box[node.inputs[1]].*side, box[id].*side, Write::accumulate);
       }
@@ -270,7 +272,8 @@ void Images::readBox(Backend& backend, int node, std::vector<float>& lower, std:
   backend.unpack(bounds_[node].upper, upper.data(), count_);
 }
 
-void Images::tightenBox(Backend& backend, int node, const std::vector<float>& lower, const std::vector<float>& upper) {
+void Images::tightenBox(Backend& backend, int node, const std::vector<float>& lower,
+                        const std::vector<float>& upper) {
   Arena scratch(backend);
   View l, u;
   scratch.reserve(l, bounds_[node].lower.features, blocks_);

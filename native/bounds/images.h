@@ -40,7 +40,8 @@ class Images {
   /// Host copies, [count][features]. `setBox` intersects: it never loosens.
   std::vector<float> nominal(Backend& backend, int node) const;
   void readBox(Backend& backend, int node, std::vector<float>& lower, std::vector<float>& upper) const;
-  void tightenBox(Backend& backend, int node, const std::vector<float>& lower, const std::vector<float>& upper);
+  void tightenBox(Backend& backend, int node, const std::vector<float>& lower,
+                  const std::vector<float>& upper);
   /// Ball radius of `node` for `image`, float64.
   double rho(int node, int image) const { return rho_[node][image]; }
 

@@ -19,14 +19,12 @@ struct Norms {
 
 class Prepared {
  public:
-  Prepared(const Network& network, Backend& backend) : network(network), plans(network, backend) {}
+  Prepared(const Network& lowered, Backend& backend) : network(lowered), plans(lowered, backend) {}
 
   const Network& network;
   const Plans plans;
 
   const Norms& norms() const;
-  /// The ReLU nodes, and for every node whether some ReLU reads it (a pre-activation).
-  std::vector<int> relus() const;
 
  private:
   mutable std::once_flag once_;

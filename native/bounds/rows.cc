@@ -2,8 +2,8 @@
 
 namespace bulwark {
 
-SpecificationRows::SpecificationRows(const Images& images, Backend& backend, const Specification& specification,
-                                     int first)
+SpecificationRows::SpecificationRows(const Images& images, Backend& backend,
+                                     const Specification& specification, int first)
     : images_(images),
       specification_(specification),
       first_(first),
@@ -14,7 +14,8 @@ SpecificationRows::SpecificationRows(const Images& images, Backend& backend, con
   for (long row = 0; row < count(); ++row) {
     const double* c = coefficients(row);
     const float* y = nominal.data() + static_cast<size_t>(image(row)) * outputs_;
-    double sum = specification_.constant(first_ + image(row), static_cast<int>(row % specification_.rowCount));
+    double sum =
+        specification_.constant(first_ + image(row), static_cast<int>(row % specification_.rowCount));
     for (int j = 0; j < outputs_; ++j) sum += c[j] * y[j];
     constant_[row] = sum;
   }

@@ -27,7 +27,7 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
     if (progress) progress(done.load(), source.count());
     return stop();
   };
-  workers.each(workers.size(), [&](long, Backend& backend) {
+  workers.each(workers.size(), [&](int, Backend& backend) {
     if (next.load() >= source.count()) return;
     DualBatch batch(images, backend, target, blocks, preset);
     climb(source, next, batch, backend, options, stopOrReport, done, results);

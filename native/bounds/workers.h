@@ -20,8 +20,9 @@ class Workers {
 
   /// work(index, backend) for every index below `count`, on all threads; rethrows the first exception.
   template <class Work>
-  void each(long count, Work work) {
-    pool_.parallelFor(count, [&](long index, int worker) { work(index, *backends_[worker]); });
+  void each(int count, Work work) {
+    pool_.parallelFor(count,
+                      [&](long index, int worker) { work(static_cast<int>(index), *backends_[worker]); });
   }
 
  private:

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <optional>
+
+#include "addon/problem_arguments.h"
+#include "addon/work.h"
+#include "attack/pgd.h"
+#include "bounds/workers.h"
+
+namespace bulwark::addon {
+
+namespace {
+
+class AttackWorker final : public PromiseWorker {
+ public:
+  AttackWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
+      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+    region_ = readRegion(objectArgument(info, 1, "region"), *model_);
+    specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
+    const Fields fields(objectArgument(info, 3, "options"), "options");
+    options_.steps = fields.integer("steps", 1);
+    options_.restarts = fields.integer("restarts", 0);
+    options_.stepSize = fields.number("stepSize");
+    options_.seed = static_cast<uint64_t>(fields.integer("seed", 0));
+    options_.stopWhenFalsified = fields.boolean("stopWhenFalsified");
+    timeLimit_ = fields.number("timeLimit");
+  }
+
+ private:
+  void execute() override {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    const StopCheck stop = [&] {
+      return cancelled() ||
+             (timeLimit_ > 0 && std::chrono::duration<double>(Clock::now() - start).count() > timeLimit_);
+    };
+    result_.emplace(region_, specification_);
+    Workers workers(*pool_);
+    const int chunk = attackChunk(specification_.rowCount);
+    std::atomic<long> done{0};
+    workers.each((region_.count + chunk - 1) / chunk, [&](int index, Backend& backend) {
+      const int first = index * chunk;
+      const int count = std::min(chunk, region_.count - first);
+      attackImages(model_->network, model_->prepared.plans, backend, region_, specification_, first, count,
+                   options_, stop, *result_);
+      progress(done += count, region_.count);
+    });
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("value", float64Array(env, result_->value));
+    out.Set("margin", float64Array(env, result_->margin));
+    out.Set("row", int32Array(env, {result_->row.begin(), result_->row.end()}));
+    out.Set("point", float64Array(env, toOnnx(result_->point, model_->inputOrder)));
+    return out;
+  }
+
+  const SharedModel model_;
+  const SharedPool pool_;
+  Region region_;
+  Specification specification_;
+  AttackOptions options_;
+  double timeLimit_ = 0;
+  std::optional<AttackResult> result_;
+};
+
+}  // namespace
+
+PromiseWorker* attackWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
+  return new AttackWorker(info, std::move(model), std::move(pool));
+}
+
+}  // namespace bulwark::addon
