@@ -291,7 +291,7 @@ describe('records', () => {
     await expect(campaign(input, { ...resume, eps: 2 })).rejects.toThrow(
       /cannot be continued: eps was 1, is 2/,
     );
-    await expect(campaign(data(mixed(11).reverse(), 40), resume)).rejects.toThrow(
+    await expect(campaign(data(mixed(11).toReversed(), 40), resume)).rejects.toThrow(
       /cannot be continued: data was/,
     );
     const lines = text.split('\n');
