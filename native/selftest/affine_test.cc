@@ -118,7 +118,10 @@ void checkAdjointIdentity(Context& context, Backend& backend, const Case& test, 
       left += static_cast<double>(image.at(row, i)) * y.at(row, i);
       size += std::fabs(image.at(row, i) * y.at(row, i));
     }
-    for (int i = 0; i < x.features(); ++i) right += static_cast<double>(back.at(row, i)) * x.at(row, i);
+    for (int i = 0; i < x.features(); ++i) {
+      right += static_cast<double>(back.at(row, i)) * x.at(row, i);
+      size += std::fabs(back.at(row, i) * x.at(row, i));
+    }
     const double error = std::fabs(left - right) / size;
     worst = error <= worst ? worst : error;
   }

@@ -83,42 +83,52 @@ static void l1Input(const InputRegion& region, View a, int block, View dx, doubl
 }
 
 /// At multiplier lambda the minimiser of a dx + lambda / 2 dx^2 over the box is a clipped line.
-/// `line`: sum of a^2 where it is not clipped; `ends`: sum of dx^2 where it is.
-static void clippedSums(const InputRegion& region, View a, int block, const float* lambda, double* line,
-                        double* ends) {
-  for (int lane = 0; lane < kLanes; ++lane) line[lane] = ends[lane] = 0.0;
+struct ClippedSums {
+  double line[kLanes];  // a^2 where it is not clipped
+  double ends[kLanes];  // dx^2 where it is
+  double all[kLanes];   // a^2 everywhere
+};
+
+static void clippedSums(const InputRegion& region, View a, int block, const float* lambda,
+                        ClippedSums& sums) {
+  for (int lane = 0; lane < kLanes; ++lane) sums.line[lane] = sums.ends[lane] = sums.all[lane] = 0.0;
   const vec zero{}, huge = spread(kLargest);
   for (int begin = 0; begin < a.features; begin += kChunk) {
     const int end = chunkEnd(begin, a.features);
     for (int part = 0; part < kLanes; part += kWidth) {
       const vec multiplier = load(lambda + part);
       const vec inverse = multiplier > zero ? atMost(1.0f / multiplier, huge) : huge;
-      vec onLine{}, atEnds{};
+      vec onLine{}, atEnds{}, everywhere{};
       size_t at = block * blockFloats(a) + static_cast<size_t>(begin) * kLanes + part;
       for (int i = begin; i < end; ++i, at += kLanes) {
-        const vec slope = load(a.data + at), stationary = -slope * inverse;
+        const vec slope = load(a.data + at), stationary = -slope * inverse, square = slope * slope;
         const vec point = clamp(stationary, load(region.lower.data + at), load(region.upper.data + at));
         const ivec clipped = point != stationary;
-        onLine += clipped ? zero : slope * slope;
+        onLine += clipped ? zero : square;
         atEnds += clipped ? point * point : zero;
+        everywhere += square;
       }
-      addTo(line + part, onLine);
-      addTo(ends + part, atEnds);
+      addTo(sums.line + part, onLine);
+      addTo(sums.ends + part, atEnds);
+      addTo(sums.all + part, everywhere);
     }
   }
 }
 
 /// Solves ||dx(lambda)|| = eps on the pieces where lambda lies now. From above the root this falls
-/// monotonically onto it in finitely many steps; from below, where the clipped part alone leaves the ball,
-/// the fixed point lambda ||dx|| / eps climbs.
-static void stepMultiplier(const double* line, const double* ends, const float* eps, float* lambda) {
+/// monotonically onto it in finitely many steps. Where the clipped part alone leaves the ball, lambda is
+/// below the root: then so is the fixed point lambda ||dx|| / eps, and ||a|| / eps is above it; the step goes
+/// half way in the logarithm.
+static void stepMultiplier(const ClippedSums& sums, const float* eps, float* lambda) {
   for (int lane = 0; lane < kLanes; ++lane) {
-    const double ball = static_cast<double>(eps[lane]) * eps[lane], room = ball - ends[lane];
+    const double ball = static_cast<double>(eps[lane]) * eps[lane], room = ball - sums.ends[lane];
     const double now = lambda[lane];
     if (room > 0.0) {
-      lambda[lane] = static_cast<float>(__builtin_sqrt(line[lane] / room));
+      lambda[lane] = static_cast<float>(__builtin_sqrt(sums.line[lane] / room));
     } else if (ball > 0.0 && now > 0.0) {
-      lambda[lane] = static_cast<float>(now * __builtin_sqrt((ends[lane] + line[lane] / (now * now)) / ball));
+      const double below = now * __builtin_sqrt((sums.ends[lane] + sums.line[lane] / (now * now)) / ball);
+      const double above = __builtin_sqrt(sums.all[lane] / ball);
+      lambda[lane] = static_cast<float>(__builtin_sqrt(below * above));
     }
   }
 }
@@ -127,18 +137,18 @@ static void clippedL2Input(const InputRegion& region, View a, int block, int ste
   const vec zero{}, huge = spread(kLargest), notANumber = spread(__builtin_nanf(""));
   const float* eps = region.eps.data + block * kLanes;
   float* lambda = region.lambda.data + block * kLanes;
-  double line[kLanes], ends[kLanes];
+  ClippedSums sums;
   if (steps > 0) {
     bool cold = false;
     for (int lane = 0; lane < kLanes; ++lane) cold = cold || lambda[lane] == 0.0f;
-    if (cold) squareSums(a, block, line);
+    if (cold) squareSums(a, block, sums.all);
     for (int lane = 0; lane < kLanes; ++lane)
       if (lambda[lane] == 0.0f && eps[lane] > 0.0f)
-        lambda[lane] = static_cast<float>(__builtin_sqrt(line[lane]) / eps[lane]);
+        lambda[lane] = static_cast<float>(__builtin_sqrt(sums.all[lane]) / eps[lane]);
   }
   for (int step = 0; step < steps; ++step) {
-    clippedSums(region, a, block, lambda, line, ends);
-    stepMultiplier(line, ends, eps, lambda);
+    clippedSums(region, a, block, lambda, sums);
+    stepMultiplier(sums, eps, lambda);
   }
   for (int begin = 0; begin < a.features; begin += kChunk) {
     const int end = chunkEnd(begin, a.features);
