@@ -93,17 +93,26 @@ class Lowering {
   }
 
  private:
-  /// The input is stored as the map that a convolution reads it as, or else in ONNX order.
+  /// The input is stored as the map that a convolution reads it as, be it behind scales and padding, or
+  /// else in ONNX order.
   Shape inputShape() const {
     for (const graph::Node& node : graph_) {
       if (!std::holds_alternative<graph::Conv>(node.op)) continue;
       int id = node.inputs[0];
-      const Shape wanted = toShape(graph_[id].shape);
-      while (id > 0 && (std::holds_alternative<graph::Reshape>(graph_[id].op) ||
-                        std::holds_alternative<graph::Scale>(graph_[id].op))) {
-        id = graph_[id].inputs[0];
+      std::vector<int> wanted = graph_[id].shape;
+      while (id > 0) {
+        const graph::Node& reader = graph_[id];
+        if (std::holds_alternative<graph::Index>(reader.op)) {
+          const std::vector<int>& source = graph_[reader.inputs[0]].shape;
+          if (source.size() != 3 || source[0] != wanted[0]) break;  // not padding
+          wanted = source;
+        } else if (!std::holds_alternative<graph::Reshape>(reader.op) &&
+                   !std::holds_alternative<graph::Scale>(reader.op)) {
+          break;
+        }
+        id = reader.inputs[0];
       }
-      if (id == 0) return wanted;
+      if (id == 0) return toShape(wanted);
     }
     return {1, 1, featureCount(graph_[0].shape)};
   }

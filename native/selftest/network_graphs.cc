@@ -1,4 +1,4 @@
-#include "network_graphs.h"
+#include "selftest/network_graphs.h"
 
 #include <algorithm>
 #include <utility>
@@ -87,7 +87,7 @@ int GraphBuilder::size(int id) const { return product(nodes[id].shape); }
 
 int GraphBuilder::push(std::vector<int> shape, std::vector<int> inputs, decltype(graph::Node::op) op) {
   const int id = static_cast<int>(nodes.size());
-  nodes.push_back({"n" + std::to_string(id), std::move(shape), std::move(inputs), std::move(op)});
+  nodes.push_back({std::to_string(id), std::move(shape), std::move(inputs), std::move(op)});
   return id;
 }
 
