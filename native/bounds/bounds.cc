@@ -85,7 +85,7 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
   const bool balls = region.kind != InputKind::box || needsBall;
   const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
   const AscentOptions ascent{
-      .iterations = ascends(options.method) ? options.iterations : 0,
+      .iterations = presetOf(options.method).climbs ? options.iterations : 0,
       .learningRate = options.learningRate,
       .decay = options.decay,
       .stopWhenProven = options.stopWhenProven,

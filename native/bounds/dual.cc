@@ -9,9 +9,10 @@ namespace {
 
 /// Multiplier updates before a fresh row's first evaluation: from a scale guess to close to the fixed point.
 constexpr int kStartSteps = 2;
-/// Updates of the clipped ball's multiplier per evaluation.
-constexpr int kInputSteps = 1;
-constexpr int kFreshInputSteps = 4;
+/// Updates of the clipped ball's multiplier per evaluation: the ascent goes on from the last one's, fixed
+/// slopes get one chance.
+constexpr int kInputSteps = 2;
+constexpr int kInputStepsAtOnce = 8;
 
 View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
 
@@ -216,7 +217,8 @@ void DualBatch::backward() {
         reluBackward(layers_[--layer]);
         break;
       case NodeKind::input:
-        backend_.inputDual(input_, signal_[id], anyFresh_ ? kFreshInputSteps : kInputSteps, dx_, inputValue_);
+        backend_.inputDual(input_, signal_[id], preset_.climbs ? kInputSteps : kInputStepsAtOnce, dx_,
+                           inputValue_);
         break;
     }
   }
@@ -287,6 +289,52 @@ void DualBatch::ascend(const std::vector<float>& step, const std::vector<float>&
         break;
     }
   }
+}
+
+std::vector<int> DualBatch::relus() const {
+  std::vector<int> nodes;
+  for (const Layer& layer : layers_) nodes.push_back(layer.node);
+  return nodes;
+}
+
+Multipliers DualBatch::multipliers(int row) const {
+  Multipliers out;
+  std::vector<float> c, zhat, lower, upper;
+  const auto read = [&](View view, std::vector<float>& into) {
+    into.resize(view.features);
+    backend_.readRow(view, row, into.data());
+  };
+  for (const Layer& layer : layers_) {
+    std::vector<float>& slope = out.slope.emplace_back();
+    read(layer.relu.slope, slope);
+    out.lambda.push_back(layer.lambda[row]);
+    if (preset_.rule == SlopeRule::free) continue;
+    read(signal_[layer.node], c);
+    read(layer.relu.zhat, zhat);
+    read(layer.relu.lower, lower);
+    read(layer.relu.upper, upper);
+    for (size_t i = 0; i < slope.size(); ++i) {
+      const float l = zhat[i] + lower[i], u = zhat[i] + upper[i];
+      if (l >= 0) {
+        slope[i] = 1;
+      } else if (u <= 0) {
+        slope[i] = 0;
+      } else if (c[i] < 0) {
+        slope[i] = u / (u - l);
+      }
+    }
+  }
+  backend_.readRow({input_.lambda.data, 1, input_.lambda.blocks}, row, &out.inputLambda);
+  return out;
+}
+
+void DualBatch::start(int row, const Multipliers& multipliers) {
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    backend_.writeRow(multipliers.slope[k].data(), row, layers_[k].relu.slope);
+    backend_.put(multipliers.lambda[k], 0, row, {layers_[k].relu.lambda.data, 1, blocks_});
+  }
+  backend_.put(multipliers.inputLambda, 0, row, {input_.lambda.data, 1, blocks_});
+  fresh_[row] = 0;
 }
 
 void DualBatch::readSlope(std::vector<float>& slope) const {

@@ -13,6 +13,13 @@
 
 namespace bulwark {
 
+/// The free variables of one row. Any values give a sound bound; v_k = slope * c_k.
+struct Multipliers {
+  std::vector<std::vector<float>> slope;  // per ReLU below the target, in topological order
+  std::vector<float> lambda;              // ball multiplier per ReLU
+  float inputLambda = 0;                  // of a clipped l2 ball
+};
+
 class DualBatch {
  public:
   /// Room for `blocks` blocks of rows on node `target` of `images`.
@@ -27,6 +34,13 @@ class DualBatch {
   void load(const std::vector<int32_t>& from, const std::vector<int32_t>& image);
   /// Keeps the first `blocks` blocks, where row r is what row source[r] was, with all its state.
   void compact(const std::vector<int32_t>& source, int blocks);
+
+  /// The multipliers of a row as of the last `evaluate`; slopes are those in effect, whatever the rule.
+  Multipliers multipliers(int row) const;
+  /// Starts a loaded row from these instead of fresh ones.
+  void start(int row, const Multipliers& multipliers);
+  /// The nodes whose slopes `Multipliers` holds.
+  std::vector<int> relus() const;
 
   /// D - c^T zhat_target for every row, at the present multipliers; rows loaded since the last call start
   /// from CROWN's slopes.

@@ -27,6 +27,7 @@ struct DualPreset {
   SlopeRule rule = SlopeRule::box;
   bool ball = false;        // lambda free; otherwise 0
   bool boundless = false;   // phi over all of R, the box only chooses slopes
+  bool climbs = false;      // multipliers are optimised over many evaluations
   bool zeroSlopes = false;  // start from v = 0 instead of CROWN's slopes: interval bounds of the last ReLUs
 };
 
@@ -36,17 +37,14 @@ inline DualPreset presetOf(Method method) {
     case Method::ibp:
       return {.rule = SlopeRule::free, .zeroSlopes = true};
     case Method::sdpCrown:
-      return {.ball = true, .boundless = true};
+      return {.ball = true, .boundless = true, .climbs = true};
     case Method::joint:
-      return {.rule = SlopeRule::free, .ball = true};
+      return {.rule = SlopeRule::free, .ball = true, .climbs = true};
+    case Method::alphaCrown:
+      return {.climbs = true};
     default:
       return {};
   }
-}
-
-/// Fixed-slope methods take no ascent steps.
-inline bool ascends(Method method) {
-  return method == Method::alphaCrown || method == Method::sdpCrown || method == Method::joint;
 }
 
 /// Returns true when the work should stop (abort or time limit); polled between ascent steps.

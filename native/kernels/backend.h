@@ -115,6 +115,11 @@ class Backend {
   virtual void write(const float* host, Rows out) = 0;
   virtual void read(Rows in, float* host) = 0;
   virtual void read(Sums in, double* host) = 0;
+  /// One row, [features] on the host.
+  virtual void readRow(View in, int row, float* host) = 0;
+  virtual void writeRow(const float* host, int row, View out) = 0;
+  /// out[feature] of one row = value.
+  virtual void put(float value, int feature, int row, View out) = 0;
   /// out row r = in row source[r]; source[r] = -1 leaves row r as it is. in and out do not overlap.
   virtual void gather(View in, const int32_t* source, View out) = 0;
   virtual void gather(Rows in, const int32_t* source, Rows out) = 0;

@@ -28,6 +28,7 @@ class CpuBuffer : public Buffer {
 };
 
 size_t blockFloats(View view) { return static_cast<size_t>(view.features) * kLanes; }
+size_t rowStart(View view, int row) { return (row / kLanes) * blockFloats(view) + row % kLanes; }
 
 class CpuBackend : public Backend {
  public:
@@ -55,11 +56,19 @@ class CpuBackend : public Backend {
   }
 
   void unpack(View in, float* rows, int count) override {
-    for (int row = 0; row < count; ++row) {
-      const float* from = in.data + (row / kLanes) * blockFloats(in) + row % kLanes;
-      float* to = rows + static_cast<size_t>(row) * in.features;
-      for (int i = 0; i < in.features; ++i) to[i] = from[static_cast<size_t>(i) * kLanes];
-    }
+    for (int row = 0; row < count; ++row) readRow(in, row, rows + static_cast<size_t>(row) * in.features);
+  }
+
+  void readRow(View in, int row, float* host) override {
+    const float* from = in.data + rowStart(in, row);
+    for (int i = 0; i < in.features; ++i) host[i] = from[static_cast<size_t>(i) * kLanes];
+  }
+  void writeRow(const float* host, int row, View out) override {
+    float* to = out.data + rowStart(out, row);
+    for (int i = 0; i < out.features; ++i) to[static_cast<size_t>(i) * kLanes] = host[i];
+  }
+  void put(float value, int feature, int row, View out) override {
+    out.data[rowStart(out, row) + static_cast<size_t>(feature) * kLanes] = value;
   }
 
   void write(const float* host, Rows out) override { std::copy_n(host, out.blocks * kLanes, out.data); }
@@ -74,8 +83,8 @@ class CpuBackend : public Backend {
       for (int lane = 0; lane < kLanes; ++lane) {
         const int32_t row = source[block * kLanes + lane];
         if (row < 0) continue;
-        from[moved] = in.data + (row / kLanes) * blockFloats(in) + row % kLanes;
-        to[moved++] = out.data + block * blockFloats(out) + lane;
+        from[moved] = in.data + rowStart(in, row);
+        to[moved++] = out.data + rowStart(out, block * kLanes + lane);
       }
       const size_t end = blockFloats(out);
       for (size_t at = 0; at < end; at += kLanes)
@@ -91,9 +100,7 @@ class CpuBackend : public Backend {
   void units(const int32_t* feature, const float* sign, View out) override {
     fill(out, 0.0f);
     for (int row = 0; row < out.blocks * kLanes; ++row)
-      if (feature[row] >= 0)
-        out.data[(row / kLanes) * blockFloats(out) + static_cast<size_t>(feature[row]) * kLanes +
-                 row % kLanes] = sign[row];
+      if (feature[row] >= 0) put(sign[row], feature[row], row, out);
   }
 
   std::unique_ptr<AffinePlan> plan(const Affine& affine) override {
