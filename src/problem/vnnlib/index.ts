@@ -1,0 +1,2 @@
+export type { Formula } from './formula.js';
+export { type VnnLib, isCounterexample, parseVnnLib } from './parse.js';
