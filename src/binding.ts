@@ -57,6 +57,18 @@ export interface NativeBoundsOptions {
   timeLimit: number;
   /** Also return `a`, `beta` with `C y + d >= a^T x + beta` on the region. */
   coefficients: boolean;
+  /** Also return the multipliers behind each bound (not for `'lip'`). */
+  multipliers: boolean;
+}
+
+/** What proves the bounds of a call, row by row: values of the dual's free variables. */
+export interface NativeMultipliers {
+  /** `[n * rowCount * f]`, f = features of all ReLU nodes in graph order, each in ONNX feature order. */
+  slope: Float32Array;
+  /** `[n * rowCount * ReLUs]` ball multipliers, >= 0. */
+  lambda: Float32Array;
+  /** `[n * rowCount]` multiplier of a clipped l2 ball at the input, >= 0. */
+  inputLambda: Float32Array;
 }
 
 export interface NativeBoundsResult {
@@ -69,6 +81,7 @@ export interface NativeBoundsResult {
   /** `[n * rowCount * inputSize]` and `[n * rowCount]`, when asked for. */
   slope?: Float64Array;
   offset?: Float64Array;
+  multipliers?: NativeMultipliers;
 }
 
 export interface NativeAttackOptions {

@@ -73,6 +73,7 @@ BoundsOptions readBoundsOptions(Napi::Object object) {
   options.stopWhenProven = fields.boolean("stopWhenProven");
   options.timeLimit = fields.number("timeLimit");
   options.coefficients = fields.boolean("coefficients");
+  options.multipliers = fields.boolean("multipliers");
   return options;
 }
 

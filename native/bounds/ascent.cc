@@ -9,6 +9,7 @@ namespace bulwark {
 namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Lane {
   long row = -1;
@@ -80,6 +81,21 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     batch.load(from, image);
   };
 
+  std::vector<float> slope;  // of all rows in the batch, read when the first of them is settled
+  const auto settle = [&](int r, long row, double bound) {
+    results.finished[row] = 1;
+    done.fetch_add(1);
+    const bool evidence = !results.multipliers.empty(), affine = !results.slope.empty();
+    // Evidence speaks for the last iterate alone.
+    if (evidence || affine) results.lower[row] = std::isnan(bound) ? -kInfinity : bound;
+    if (evidence) results.multipliers[row] = batch.multipliers(r);
+    if (!affine) return;
+    const size_t inputs = results.slope.size() / results.lower.size();
+    if (slope.empty()) batch.readSlope(slope);
+    std::copy_n(slope.begin() + r * inputs, inputs, results.slope.begin() + row * inputs);
+    results.offset[row] = results.lower[row] - batch.inputTerm()[r];
+  };
+
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
@@ -92,7 +108,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     batch.evaluate(value);
     step.assign(roster.size(), 0);
     correction.assign(roster.size(), 0);
-    std::vector<float> slope;
+    slope.clear();
     for (int r = 0; r < roster.size(); ++r) {
       const long row = roster[r].row;
       if (row < 0) continue;
@@ -101,15 +117,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       results.iterations[row] = roster[r].step;
       const bool proven = options.stopWhenProven && results.lower[row] > 0;
       if (proven || roster[r].step >= options.iterations) {
-        if (!results.slope.empty() && !std::isnan(bound)) {
-          const size_t inputs = results.slope.size() / results.lower.size();
-          if (slope.empty()) batch.readSlope(slope);
-          std::copy_n(slope.begin() + r * inputs, inputs, results.slope.begin() + row * inputs);
-          results.offset[row] = bound - batch.inputTerm()[r];
-          results.lower[row] = bound;  // the bound that the coefficients give
-        }
-        results.finished[row] = 1;
-        done.fetch_add(1);
+        settle(r, row, bound);
         roster.retire(r);
         continue;
       }

@@ -25,6 +25,9 @@ struct RowResults {
   std::vector<double> lower;      // best bound so far, the row's constant included
   std::vector<int> iterations;    // ascent steps taken
   std::vector<uint8_t> finished;  // 0: cut short by the stop check
+  // The multipliers behind `lower`, when asked for (the vector then has `count` entries): those of the last
+  // iterate, whose bound then is `lower`.
+  std::vector<Multipliers> multipliers;
   // The affine lower bound slope^T x + offset of the last iterate, when asked for.
   std::vector<float> slope;    // [count][inputSize]
   std::vector<double> offset;  // relative to the centre: bound = offset + slope^T (x - centre)

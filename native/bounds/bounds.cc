@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 
 #include "bounds/boxes.h"
 #include "bounds/rows.h"
@@ -33,7 +34,7 @@ RowResults lipschitzRows(const SpecificationRows& source, const Images& images,
   return results;
 }
 
-void append(const RowResults& rows, const Region& region, int first, int count, int rowCount, int inputs,
+void append(RowResults rows, const Region& region, int first, int count, int rowCount, int inputs,
             BoundsResult& result) {
   const size_t base = static_cast<size_t>(first) * rowCount;
   std::copy(rows.lower.begin(), rows.lower.end(), result.lower.begin() + base);
@@ -42,6 +43,7 @@ void append(const RowResults& rows, const Region& region, int first, int count, 
     const auto* finished = rows.finished.data() + static_cast<size_t>(i) * rowCount;
     result.timedOut[first + i] = std::find(finished, finished + rowCount, 0) != finished + rowCount;
   }
+  std::move(rows.multipliers.begin(), rows.multipliers.end(), std::back_inserter(result.multipliers));
   if (rows.slope.empty()) return;
   std::copy(rows.slope.begin(), rows.slope.end(), result.slope.begin() + base * inputs);
   for (size_t row = 0; row < rows.offset.size(); ++row) {
@@ -109,7 +111,7 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
     }
     if (options.boxes != BoxSource::cheap) tightenBoxes(images, workers, options, stopOrLate);
     append(boundRows(source, images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
-                     options.coefficients),
+                     {.coefficients = options.coefficients, .multipliers = options.multipliers}),
            region, first, count, rowCount, inputs, result);
   }
   return result;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bounds/dual.h"
 #include "bounds/options.h"
 #include "bounds/prepared.h"
 #include "bounds/problem.h"
@@ -12,11 +13,12 @@
 namespace bulwark {
 
 struct BoundsResult {
-  std::vector<double> lower;        // [count][rowCount]; -infinity where nothing was shown
-  std::vector<int32_t> iterations;  // [count][rowCount] ascent steps
-  std::vector<uint8_t> timedOut;    // [count] 1: the stop check cut this image short
-  std::vector<float> slope;         // [count][rowCount][inputSize], stored order; empty unless asked for
-  std::vector<double> offset;       // [count][rowCount]: row >= slope^T x + offset on the region
+  std::vector<double> lower;             // [count][rowCount]; -infinity where nothing was shown
+  std::vector<int32_t> iterations;       // [count][rowCount] ascent steps
+  std::vector<uint8_t> timedOut;         // [count] 1: the stop check cut this image short
+  std::vector<float> slope;              // [count][rowCount][inputSize], stored order; empty unless asked for
+  std::vector<Multipliers> multipliers;  // [count][rowCount]; empty unless asked for
+  std::vector<double> offset;            // [count][rowCount]: row >= slope^T x + offset on the region
 };
 
 /// Float32 arithmetic, not yet enclosed: `lower` can exceed the exact dual value by rounding.

@@ -18,8 +18,9 @@ struct BoundsOptions {
   double learningRate = 0.1;
   double decay = 0.985;
   bool stopWhenProven = false;
-  double timeLimit = 0;  // seconds for the whole call; 0: none
-  bool coefficients = false;
+  double timeLimit = 0;       // seconds for the whole call; 0: none
+  bool coefficients = false;  // also return affine lower bounds
+  bool multipliers = false;   // also return what proves each bound (not for `lip`)
 };
 
 /// Which multipliers of the dual are free.

@@ -13,9 +13,10 @@ constexpr long kMostBlocks = 3;
 
 RowResults boundRows(const RowSource& source, const Images& images, Workers& workers, int target,
                      const DualPreset& preset, const AscentOptions& options, const StopCheck& stop,
-                     const Progress& progress, bool coefficients) {
+                     const Progress& progress, const Evidence& evidence) {
   RowResults results(source.count());
-  if (coefficients) {
+  if (evidence.multipliers) results.multipliers.resize(source.count());
+  if (evidence.coefficients) {
     results.slope.assign(source.count() * images.prepared().network.inputSize(), 0);
     results.offset.assign(source.count(), 0);
   }

@@ -6,10 +6,15 @@
 
 namespace bulwark {
 
-/// Bounds every row of `source` on node `target`, on all threads. With `coefficients` the affine bounds come
-/// back too.
+/// What to return beside the bounds.
+struct Evidence {
+  bool coefficients = false;
+  bool multipliers = false;
+};
+
+/// Bounds every row of `source` on node `target`, on all threads.
 RowResults boundRows(const RowSource& source, const Images& images, Workers& workers, int target,
                      const DualPreset& preset, const AscentOptions& options, const StopCheck& stop,
-                     const Progress& progress, bool coefficients = false);
+                     const Progress& progress, const Evidence& evidence = {});
 
 }  // namespace bulwark

@@ -1,4 +1,11 @@
 export { type Affine, borderDistance, dualNorm, lowerRadius, upperRadius } from './closed-form.js';
 export type { AttackOptions, BoundsOptions, Boxes, CallOptions, Method, MethodOptions } from './options.js';
 export type { Radii, RadiusOptions } from './radius.js';
-export { type Attack, type Bounds, type OperatorNorm, Verifier, type VerifierOptions } from './verifier.js';
+export {
+  type Attack,
+  type Bounds,
+  type Multipliers,
+  type OperatorNorm,
+  Verifier,
+  type VerifierOptions,
+} from './verifier.js';

@@ -1,5 +1,6 @@
 import type { NativeAttackOptions, NativeBoundsOptions, NativeBoxes, NativeMethod } from '../binding.js';
 import { InvalidArgumentError } from '../errors.js';
+import type { RegionKind } from '../problem/region.js';
 import type { Specification } from '../problem/specification.js';
 
 /** Restrictions of the one dual; `'lip'` is the product of norms. */
@@ -22,7 +23,10 @@ export interface CallOptions {
 export interface MethodOptions {
   /** Default `'joint'`. */
   method?: Method;
-  /** Default: `'optimised'` for alpha-crown, `'crown'` for crown, otherwise `'cheap'`. */
+  /**
+   * Default: `'optimised'` for alpha-crown; `'crown'` for crown, and for regions other than l2 balls,
+   * whose cheap boxes are interval bounds alone; otherwise `'cheap'`.
+   */
   boxes?: Boxes;
   /** Ascent steps for the rows asked for; default 150. */
   iterations?: number;
@@ -45,6 +49,8 @@ export interface BoundsOptions extends MethodOptions, CallOptions {
   upper?: boolean;
   /** Affine bounds `slope^T x + offset` on the region too; default false. */
   coefficients?: boolean;
+  /** What proves each bound too: slopes and ball multipliers of the dual (not for lip); default false. */
+  multipliers?: boolean;
 }
 
 export interface AttackOptions extends CallOptions {
@@ -66,12 +72,13 @@ export interface AttackOptions extends CallOptions {
 
 /** @throws InvalidArgumentError naming the option, what was given and what it takes. */
 export function resolveBoundsOptions(
-  options: MethodOptions & { coefficients?: boolean },
+  options: MethodOptions & { coefficients?: boolean; multipliers?: boolean },
+  kind: RegionKind,
 ): NativeBoundsOptions {
   const method = oneOf('method', options.method ?? 'joint', methods);
   return {
     method,
-    boxes: oneOf('boxes', options.boxes ?? defaultBoxes(method), boxKinds),
+    boxes: oneOf('boxes', options.boxes ?? defaultBoxes(method, kind), boxKinds),
     iterations: integer('iterations', options.iterations ?? 150, 0),
     boxIterations: integer('boxIterations', options.boxIterations ?? 20, 0),
     learningRate: positive('learningRate', options.learningRate ?? 0.1),
@@ -79,6 +86,7 @@ export function resolveBoundsOptions(
     stopWhenProven: options.stopWhenProven ?? false,
     timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
     coefficients: options.coefficients ?? false,
+    multipliers: options.multipliers ?? false,
   };
 }
 
@@ -94,9 +102,9 @@ export function resolveAttackOptions(options: AttackOptions): NativeAttackOption
   };
 }
 
-function defaultBoxes(method: Method): Boxes {
+function defaultBoxes(method: Method, kind: RegionKind): Boxes {
   if (method === 'alpha-crown') return 'optimised';
-  return method === 'crown' ? 'crown' : 'cheap';
+  return method === 'crown' || kind !== 'l2' ? 'crown' : 'cheap';
 }
 
 export function integer(name: string, value: number, least: number, most = 2 ** 31 - 1): number {

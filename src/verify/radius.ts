@@ -110,7 +110,7 @@ class RadiusSearch {
       const radii = images.map(() => domain);
       await this.#evaluate(images, radii, {
         method: 'crown',
-        boxes: 'cheap',
+        boxes: this.#options.norm === 'l2' ? 'cheap' : 'crown',
         coefficients: true,
         upper: true,
       });

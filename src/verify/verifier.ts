@@ -1,6 +1,12 @@
 import { availableParallelism } from 'node:os';
-import type { NativeBinding, NativeEngine, NativeNetwork, NativeNorm } from '../binding.js';
-import { DeviceError, ModelError, ShapeError } from '../errors.js';
+import type {
+  NativeBinding,
+  NativeEngine,
+  NativeMultipliers,
+  NativeNetwork,
+  NativeNorm,
+} from '../binding.js';
+import { DeviceError, InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { loadNative } from '../native.js';
 import { type Region, type Vectors, packVectors, toNativeRegion } from '../problem/region.js';
@@ -25,6 +31,9 @@ export interface VerifierOptions {
   threads?: number;
 }
 
+/** Values of the dual's free variables: slopes and ball multipliers, row by row. */
+export type Multipliers = NativeMultipliers;
+
 export interface Bounds {
   /** `[images, rows]`, the shape of `lower` and `upper`. */
   readonly shape: readonly [number, number];
@@ -42,6 +51,8 @@ export interface Bounds {
   /** The same for `C y + d <= upperSlope^T x + upperOffset`. */
   readonly upperSlope?: Float64Array;
   readonly upperOffset?: Float64Array;
+  /** What proves each lower bound, when asked for. */
+  readonly multipliers?: Multipliers;
 }
 
 export interface Attack {
@@ -149,7 +160,10 @@ export class Verifier {
    */
   async bounds(model: Model, region: Region, options: BoundsOptions): Promise<Bounds> {
     this.#checkSize(model, region.size, 'the region');
-    const native = resolveBoundsOptions(options);
+    const native = resolveBoundsOptions(options, region.kind);
+    if (options.upper && options.multipliers) {
+      throw new InvalidArgumentError('multipliers go with lower bounds only: ask for upper bounds apart');
+    }
     const asked = options.specification.resolve(region.count, model.outputSize);
     const rows = options.upper ? withNegatives(asked, model.outputSize) : asked;
     const network = this.#network(model);
