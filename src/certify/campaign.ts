@@ -78,7 +78,7 @@ export async function certify(
     norm: options.norm,
     eps: options.eps,
     ...(options.clip ? { clip: options.clip } : {}),
-    stages: stagesFor({ method, attack }),
+    stages: stagesFor({ method, attack, norm: options.norm }),
     timeLimit,
     signal,
   };

@@ -1,3 +1,4 @@
+import type { Norm } from '../problem/region.js';
 import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
 
 /** One attempt to settle an image: an attack or a bound. */
@@ -8,6 +9,7 @@ export type Stage =
 export interface StageOptions {
   method: Method;
   attack: boolean;
+  norm: Norm;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface StageOptions {
  * images at a fraction of the cost, and followed by joint on optimised boxes; any other method stands
  * alone, so that its figures are its own.
  */
-export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
+export function stagesFor({ method, attack, norm }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
   if (attack)
     stages.push({
@@ -24,13 +26,19 @@ export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
       options: { steps: 40, restarts: 1, stopWhenFalsified: true },
     });
   if (method === 'joint') {
+    // Outside of l2, cheap boxes are interval bounds and settle next to nothing.
+    const cheapBoxes = norm === 'l2' ? 'cheap' : 'crown';
     stages.push({
       name: 'crown',
       kind: 'bounds',
-      options: { method: 'crown', boxes: 'cheap', iterations: 0 },
+      options: { method: 'crown', boxes: cheapBoxes, iterations: 0 },
     });
     stages.push({ name: 'joint', kind: 'bounds', options: { method } });
-    stages.push({ name: 'joint, optimised boxes', kind: 'bounds', options: { method, boxes: 'optimised' } });
+    stages.push({
+      name: 'joint, optimised boxes',
+      kind: 'bounds',
+      options: { method, boxes: 'optimised', boxIterations: 5 },
+    });
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });
   }
