@@ -14,17 +14,10 @@ import {
   rows,
 } from '../src/index.js';
 import { type FakeCall, type FakeHooks, fakeBinding, identityModel } from './support/fake-native.js';
+import { failure } from './support/failure.js';
 
 function verifier(hooks: FakeHooks = {}, threads = 1): Verifier {
   return new Verifier({ threads }, fakeBinding(hooks));
-}
-
-/** A pending call's error, whatever it is. */
-function failure(call: Promise<unknown>): Promise<unknown> {
-  return call.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 }
 
 describe('Verifier', () => {
@@ -90,13 +83,16 @@ describe('Verifier', () => {
     const calls: FakeCall[] = [];
     const subject = verifier({ calls });
     const model = await identityModel();
-    const region = ballLinf([0, 1], 0.1);
+    const region = ballL2([0, 1], 0.1);
     await subject.bounds(model, region, { specification: margins(1) });
     await subject.bounds(model, region, { specification: margins(1), method: 'alpha-crown' });
     await subject.bounds(model, region, { specification: margins(1), method: 'crown', stopWhenProven: true });
+    await subject.bounds(model, ballLinf([0, 1], 0.1), { specification: margins(1) });
     expect(calls.filter(({ kind }) => kind === 'network')).toHaveLength(1);
-    const [joint, alpha, crown] = calls.filter(({ kind }) => kind === 'bounds').map(({ options }) => options);
-    expect(joint).toEqual({
+    const [joint, alpha, crown, linf] = calls
+      .filter(({ kind }) => kind === 'bounds')
+      .map(({ options }) => options);
+    expect(joint).toMatchObject({
       method: 'joint',
       boxes: 'cheap',
       iterations: 150,
@@ -107,7 +103,8 @@ describe('Verifier', () => {
       timeLimit: 0,
       coefficients: false,
     });
-    expect([alpha.boxes, crown.boxes, crown.stopWhenProven]).toEqual(['optimised', 'crown', true]);
+    expect([alpha.boxes, crown.boxes, linf.boxes]).toEqual(['optimised', 'crown', 'crown']);
+    expect(crown.stopWhenProven).toBe(true);
     await subject.close();
   });
 
