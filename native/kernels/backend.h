@@ -176,8 +176,8 @@ class Backend {
   virtual void keepBest(Rows value, View x, Rows best, View kept) = 0;
   /// One step of projected steepest descent on dx: by `step` half widths against the gradient's sign (box),
   /// or by step * eps along gradient / ||gradient|| (2-norm for l2, largest entry for l1, both without the
-  /// coordinates that a clip range blocks), then to the nearest point of the region. Box and clip range must
-  /// contain 0.
+  /// entries that a clip range blocks; none moves further than step * eps), then to the nearest point of the
+  /// region. Box and clip range must contain 0.
   virtual void descend(const InputRegion& region, View gradient, float step, View dx) = 0;
 };
 

@@ -58,12 +58,14 @@ static void boxDescent(const InputRegion& region, View gradient, Stretch on, flo
   }
 }
 
-/// dx <- dx - scale * gradient, with the largest absolute value and the sum of squares of what results.
-static void move(View gradient, Stretch on, vec scale, View dx, vec& largest, vec& squares) {
+/// dx <- dx - scale * gradient, no entry by more than `most`, with the largest absolute value and the sum of
+/// squares of what results.
+static void move(View gradient, Stretch on, vec scale, vec most, View dx, vec& largest, vec& squares) {
   largest = squares = vec{};
   size_t at = on.at;
   for (int i = 0; i < on.features; ++i, at += kLanes) {
-    const vec moved = load(dx.data + at) - scale * load(gradient.data + at), size = absolute(moved);
+    const vec push = clamp(scale * load(gradient.data + at), -most, most);
+    const vec moved = load(dx.data + at) - push, size = absolute(moved);
     store(dx.data + at, moved);
     largest = atLeast(largest, size);
     squares += moved * moved;
@@ -149,7 +151,8 @@ static void ballDescent(const InputRegion& region, View gradient, Stretch on, fl
   }
   const vec norm = region.kind == InputKind::l1 ? largest : root(squares);
   const vec scale = norm > vec{} ? atMost(step * eps / norm, spread(kLargest)) : vec{};
-  move(gradient, on, scale, dx, largest, squares);
+  // Only blocked entries can be larger than the norm; capped, they do not drown the others in the projection.
+  move(gradient, on, scale, step * eps, dx, largest, squares);
   if (region.kind == InputKind::l1) {
     projectL1(region, on, eps, largest, dx);
   } else {
