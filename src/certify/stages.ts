@@ -23,7 +23,7 @@ export function stagesFor({ method, attack, norm }: StageOptions): readonly Stag
     stages.push({
       name: 'attack',
       kind: 'attack',
-      options: { steps: 40, restarts: 1, stopWhenFalsified: true },
+      options: { steps: 20, restarts: 24, stopWhenFalsified: true },
     });
   if (method === 'joint') {
     // Outside of l2, cheap boxes are interval bounds and settle next to nothing.

@@ -56,11 +56,11 @@ export interface BoundsOptions extends MethodOptions, CallOptions {
 export interface AttackOptions extends CallOptions {
   /** The rows to make small; usually `margins(label)`. */
   specification: Specification;
-  /** Default 40. */
+  /** Default 20. */
   steps?: number;
-  /** Random starts beside the centre; default 1. */
+  /** Random starts beside the centre, shared by the two most promising rows of an image; default 24. */
   restarts?: number;
-  /** First step as a fraction of eps (of the half width for a box); default 0.25. */
+  /** First step as a fraction of eps (of the half width for a box); default 1. */
   stepSize?: number;
   /** The random starts are a function of it; default 0. */
   seed?: number;
@@ -93,9 +93,9 @@ export function resolveBoundsOptions(
 /** @throws InvalidArgumentError naming the option, what was given and what it takes. */
 export function resolveAttackOptions(options: AttackOptions): NativeAttackOptions {
   return {
-    steps: integer('steps', options.steps ?? 40, 0),
-    restarts: integer('restarts', options.restarts ?? 1, 0),
-    stepSize: positive('stepSize', options.stepSize ?? 0.25),
+    steps: integer('steps', options.steps ?? 20, 0),
+    restarts: integer('restarts', options.restarts ?? 24, 0),
+    stepSize: positive('stepSize', options.stepSize ?? 1),
     seed: integer('seed', options.seed ?? 0, 0),
     stopWhenFalsified: options.stopWhenFalsified ?? false,
     timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
