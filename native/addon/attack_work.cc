@@ -19,7 +19,7 @@ class AttackWorker final : public PromiseWorker {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     const Fields fields(objectArgument(info, 3, "options"), "options");
-    options_.steps = fields.integer("steps", 1);
+    options_.steps = fields.integer("steps", 0);
     options_.restarts = fields.integer("restarts", 0);
     options_.stepSize = fields.number("stepSize");
     options_.seed = static_cast<uint64_t>(fields.integer("seed", 0));
