@@ -10,12 +10,14 @@ const plainInterval = 5;
 export class ProgressDisplay {
   readonly #bar: SingleBar | undefined;
   readonly #unit: string;
+  readonly #stream: NodeJS.WriteStream;
   #begin: number | undefined;
   #firstDone = 0;
   #shown = -Infinity;
 
   constructor(unit: string, stream: NodeJS.WriteStream = process.stderr) {
     this.#unit = unit;
+    this.#stream = stream;
     if (!stream.isTTY) return;
     const format = `{bar} {percentage}% | {value}/{total} ${unit} | {note}`;
     this.#bar = new SingleBar(
@@ -41,7 +43,7 @@ export class ProgressDisplay {
     if (this.#bar) this.#bar.update(done, { note: text });
     else if (done === total || now - this.#shown >= plainInterval) {
       this.#shown = now;
-      process.stderr.write(`${done}/${total} ${this.#unit}, ${text}\n`);
+      this.#stream.write(`${done}/${total} ${this.#unit}, ${text}\n`);
     }
   }
 
