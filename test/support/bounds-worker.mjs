@@ -7,4 +7,5 @@ const model = await loadModel(workerData.model);
 const region = ballL2(workerData.centers, workerData.eps);
 const { lower } = await verifier.bounds(model, region, { specification: margins(workerData.labels) });
 await verifier.close();
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port is no window
 parentPort.postMessage(lower);
