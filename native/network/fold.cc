@@ -228,7 +228,10 @@ bool isIdentity(const Affine& affine) {
   return false;
 }
 
-Network simplify(Network network) {
+namespace {
+
+/// The pass behind `simplify` and `fold`.
+Network rewrite(Network network, bool composing) {
   const int last = static_cast<int>(network.nodes.size()) - 1;
   network = compact(std::move(network), last);
   std::vector<Node>& nodes = network.nodes;
@@ -248,7 +251,7 @@ Network simplify(Network network) {
     standIn[id] = id;
     for (int& input : node.inputs) input = standIn[input];
 
-    if (node.kind == NodeKind::relu && nodes[node.inputs[0]].kind == NodeKind::relu) {
+    if (!composing && node.kind == NodeKind::relu && nodes[node.inputs[0]].kind == NodeKind::relu) {
       replaceByInput(id);
     } else if (node.kind == NodeKind::add && node.inputs[0] == node.inputs[1]) {
       --uses[node.inputs[0]];
@@ -261,7 +264,7 @@ Network simplify(Network network) {
     if (node.kind != NodeKind::affine) continue;
 
     Affine& affine = network.affines[node.affine];
-    while (!isIdentity(affine)) {
+    while (composing && !isIdentity(affine)) {
       const Node& producer = nodes[node.inputs[0]];
       if (producer.kind != NodeKind::affine || uses[node.inputs[0]] != 1) break;
       const Affine& first = network.affines[producer.affine];
@@ -285,5 +288,11 @@ Network simplify(Network network) {
   }
   return compact(std::move(network), output);
 }
+
+}  // namespace
+
+Network simplify(Network network) { return rewrite(std::move(network), false); }
+
+Network fold(Network network) { return rewrite(std::move(network), true); }
 
 }  // namespace bulwark

@@ -15,8 +15,12 @@ std::optional<Affine> compose(const Affine& first, const Affine& second);
 /// True for a scale by one without shift and for an index that moves nothing.
 bool isIdentity(const Affine&);
 
-/// Folds affine operators into their only consumer, removes identities and repeated ReLUs, turns x + x
-/// into a scale, and drops what the output does not need.
+/// Removes identities and repeated ReLUs, turns x + x into a scale, and drops what the output does not need.
+/// No weight is rounded.
 Network simplify(Network network);
+
+/// Folds affine operators into their only consumer, in a network that `simplify` made, and removes what then
+/// is an identity. No ReLU is removed: folding rounds, so what looks like a repeated ReLU now may not be one.
+Network fold(Network network);
 
 }  // namespace bulwark

@@ -83,13 +83,14 @@ class Lowering {
  public:
   explicit Lowering(const std::vector<graph::Node>& graph) : graph_(graph) {}
 
-  Network run() {
+  Network run(Folding folding) {
     network_.nodes.push_back({NodeKind::input, graph_[0].name, inputShape(), {}, -1});
     at_.push_back(0);
     for (size_t id = 1; id < graph_.size(); ++id) at_.push_back(add(graph_[id]));
     // Where the output is a reshape of an earlier node, the nodes after that one lead nowhere.
     network_.nodes.resize(at_.back() + 1);
-    return simplify(std::move(network_));
+    network_ = simplify(std::move(network_));
+    return folding == Folding::none ? std::move(network_) : fold(std::move(network_));
   }
 
  private:
@@ -172,9 +173,9 @@ class Lowering {
 
 }  // namespace
 
-Network lower(const std::vector<graph::Node>& nodes) {
+Network lower(const std::vector<graph::Node>& nodes, Folding folding) {
   validate(nodes);
-  return Lowering(nodes).run();
+  return Lowering(nodes).run(folding);
 }
 
 }  // namespace bulwark

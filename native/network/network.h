@@ -84,9 +84,15 @@ struct Network {
   std::vector<int32_t> order(int id) const;
 };
 
+/// Whether neighbouring affine maps are folded, which rounds their weights, or every weight stays the
+/// stored one.
+enum class Folding { composed, none };
+
 /// Lowers a graph: ONNX order to pixel order, reshapes to permutations or nothing, neighbouring affine
-/// maps folded in double, nodes that the output does not need dropped. Throws std::invalid_argument
-/// naming the node where shapes, weight sizes or indices do not fit or a weight is not finite.
-Network lower(const std::vector<graph::Node>& nodes);
+/// maps folded in double unless asked otherwise, nodes that the output does not need dropped. Both foldings
+/// give the same ReLUs in the same order, and store the features of the input, of every ReLU and of the
+/// output alike. Throws std::invalid_argument naming the node where shapes, weight sizes or indices do not
+/// fit or a weight is not finite.
+Network lower(const std::vector<graph::Node>& nodes, Folding folding = Folding::composed);
 
 }  // namespace bulwark
