@@ -48,6 +48,13 @@ export class DataError extends BulwarkError {
   }
 }
 
+/** A certificate is not a proof of what it claims, or not a whole certificate; the message is the reason. */
+export class CertificateError extends BulwarkError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_CERTIFICATE', message, options);
+  }
+}
+
 /** The requested device is not available here. */
 export class DeviceError extends BulwarkError {
   constructor(message: string, options?: ErrorOptions) {
