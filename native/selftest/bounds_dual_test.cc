@@ -1,0 +1,220 @@
+// The engine's dual, float32 and in deviations, against the float64 reference in absolute coordinates.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "network/reference.h"
+#include "selftest/bounds_problems.h"
+#include "selftest/dual_reference.h"
+#include "selftest/harness.h"
+
+namespace bulwark::selftest {
+namespace {
+
+/// Allowed difference, relative to the sum of the absolute values of the terms of D.
+constexpr double kTolerance = 2e-6;
+constexpr double kLearningRate = 0.05;
+
+/// Adam's factors for its first step: the slope moves by the learning rate along the gradient's sign.
+void ascendOnce(DualBatch& batch) {
+  const std::vector<float> step(batch.rows(), static_cast<float>(kLearningRate / (1 - 0.9)));
+  const std::vector<float> correction(batch.rows(), static_cast<float>(1 / (1 - 0.999)));
+  batch.ascend(step, correction);
+}
+
+struct Case {
+  std::string name;
+  const Network& network;
+  const Region& region;
+  DualPreset preset;
+};
+
+template <class Check>
+void eachCase(Random& random, Check check) {
+  for (const auto& [networkName, network] : boundsNetworks(random)) {
+    for (const auto& [regionName, region] : boundsRegions(random, 3, network.inputSize())) {
+      for (const auto& [presetName, method] : kPresets) {
+        check(Case{networkName + ", " + regionName + ", " + presetName, network, region, presetOf(method)});
+      }
+    }
+  }
+}
+
+const Test valueTest("dual: the engine's value is the reference's", [](Context& context, Backend& backend) {
+  Random& random = context.random;
+  eachCase(random, [&](const Case& each) {
+    const bool balls = each.region.kind != InputKind::box || each.preset.boundless;
+    const ReadyImages ready(each.network, backend, each.region, balls);
+    const int target = static_cast<int>(each.network.nodes.size()) - 1;
+    ReadyRows rows(random, ready.images, backend, 2, each.preset);
+    const std::vector<float> nominal = ready.images.nominal(backend, target);
+    std::vector<double> value;
+    for (int step = 0; step < 4; ++step) {
+      rows.batch.evaluate(value);
+      for (const int row : {0, 1, rows.batch.rows() - 1}) {
+        const int image = rows.image[row];
+        const DualProblem problem = problemOf(ready.images, backend, each.region, image, target, rows.c[row],
+                                              each.preset, rows.batch.relus());
+        const DualValue wanted = evaluateDual(problem, pointOf(rows.batch.multipliers(row)));
+        double bound = value[row];
+        for (size_t j = 0; j < rows.c[row].size(); ++j)
+          bound += rows.c[row][j] * nominal[image * rows.c[row].size() + j];
+        if (wanted.bound == -std::numeric_limits<double>::infinity()) {
+          context.check(!(bound > -1e30), each.name + ": says something where the reference says nothing");
+          continue;
+        }
+        context.error(each.name + ", step " + std::to_string(step), std::abs(bound - wanted.bound),
+                      kTolerance * wanted.magnitude);
+      }
+      ascendOnce(rows.batch);
+    }
+  });
+});
+
+/// +1 or -1 where D rises or falls along this slope on both sides of the point; 0 at its top and where the
+/// two sides differ too little to tell.
+int uphill(const DualProblem& problem, DualPoint point, const DualValue& at, size_t layer, size_t i) {
+  constexpr double kStep = 1e-4;
+  double& slope = point.slope[layer][i];
+  const double allowed = 1e-5 * at.magnitude * kStep, here = slope;
+  slope = here + kStep;
+  const double right = evaluateDual(problem, point).bound - at.bound;
+  slope = here - kStep;
+  const double left = at.bound - evaluateDual(problem, point).bound;
+  if (right > allowed && left > allowed) return 1;
+  return right < -allowed && left < -allowed ? -1 : 0;
+}
+
+// CROWN's chord puts the minimisers of a neuron at a tie, where any of them gives a supergradient; so what is
+// asked of a step is the direction of the bound itself.
+const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend& backend) {
+  Random& random = context.random;
+  int moved = 0, lambdas = 0;
+  eachCase(random, [&](const Case& each) {
+    if (!each.preset.climbs) return;
+    const ReadyImages ready(each.network, backend, each.region, each.region.kind != InputKind::box);
+    const int target = static_cast<int>(each.network.nodes.size()) - 1;
+    ReadyRows rows(random, ready.images, backend, 1, each.preset);
+    std::vector<double> value;
+    rows.batch.evaluate(value);
+    const int row = choose(random, 0, rows.batch.rows() - 1);
+    const DualProblem problem = problemOf(ready.images, backend, each.region, rows.image[row], target,
+                                          rows.c[row], each.preset, rows.batch.relus());
+    const Multipliers before = rows.batch.multipliers(row);
+    const DualPoint point = pointOf(before);
+    const DualValue at = evaluateDual(problem, point);
+    if (!std::isfinite(at.bound)) return;
+    const DualGradient gradient = dualGradient(problem, point, at);
+    ascendOnce(rows.batch);
+    rows.batch.evaluate(value);
+    const Multipliers after = rows.batch.multipliers(row);
+    const DualValue next = evaluateDual(problem, pointOf(after));
+
+    for (size_t k = 0; k < problem.layers.size(); ++k) {
+      const KnownLayer& layer = problem.layers[k];
+      for (size_t i = 0; i < layer.zhat.size(); ++i) {
+        double wanted = before.slope[k][i];
+        if (each.preset.rule == SlopeRule::box) {
+          const bool unstable = layer.lower[i] < 0 && layer.upper[i] > 0;
+          // Only the neuron's free slope is kept; it shows where c >= 0 before and after.
+          if (!unstable || at.c[k][i] < 0 || next.c[k][i] < 0) continue;
+        }
+        const int direction = uphill(problem, point, at, k, i);
+        if (direction == 0) continue;
+        wanted += kLearningRate * direction;
+        if (each.preset.rule == SlopeRule::box) wanted = std::clamp(wanted, 0.0, 1.0);
+        context.error(each.name + ": slope", std::abs(after.slope[k][i] - wanted), 1e-5);
+        ++moved;
+      }
+      if (before.lambda[k] > 0 && std::isfinite(layer.rho) && layer.rho > 0) {
+        // The fixed-point step has the gradient's sign: that of ||z - zhat|| - rho.
+        const double excess = 2 * gradient.lambda[k] / (layer.rho * layer.rho);
+        if (std::abs(excess) < 1e-3) continue;
+        context.check((after.lambda[k] > before.lambda[k]) == (excess > 0), each.name + ": lambda");
+        ++lambdas;
+      }
+    }
+  });
+  context.check(moved > 300 && lambdas > 20, "enough slopes and multipliers were looked at: " +
+                                                 std::to_string(moved) + ", " + std::to_string(lambdas));
+});
+
+const Test startTest("dual: a row starts from given multipliers", [](Context& context, Backend& backend) {
+  Random& random = context.random;
+  eachCase(random, [&](const Case& each) {
+    if (each.preset.rule != SlopeRule::free) return;
+    const ReadyImages ready(each.network, backend, each.region, each.region.kind != InputKind::box);
+    ReadyRows first(random, ready.images, backend, 1, each.preset);
+    std::vector<double> value, again;
+    for (int step = 0; step < 3; ++step) {
+      first.batch.evaluate(value);
+      if (step < 2) ascendOnce(first.batch);
+    }
+    const Multipliers reached = first.batch.multipliers(1);
+    // A clipped ball's multiplier goes on climbing from where it is, so there the value may only grow.
+    ReadyRows second(random, ready.images, backend, 1, each.preset);
+    std::vector<float> packed(second.batch.rows() * first.c[1].size());
+    std::copy(first.c[1].begin(), first.c[1].end(), packed.begin() + first.c[1].size());
+    backend.pack(packed.data(), second.batch.rows(), second.batch.staging());
+    std::vector<int32_t> from(second.batch.rows(), -1);
+    from[1] = 1;
+    second.batch.load(from, second.image);
+    second.batch.start(1, reached);
+    second.batch.evaluate(again);
+    const double scale = 1e-5 * (1 + std::abs(value[1]));
+    context.check(again[1] >= value[1] - scale, each.name + ": the value is not lost");
+    if (reached.inputLambda == 0)
+      context.check(again[1] == value[1], each.name + ": the same multipliers give the same bits");
+  });
+});
+
+/// Soundness of the reference and the engine at once: no point of the region undercuts.
+const Test soundTest("dual: sampled points stay above the bound", [](Context& context) {
+  const std::unique_ptr<Backend> backend = makeCpuBackend();
+  Random& random = context.random;
+  eachCase(random, [&](const Case& each) {
+    const bool balls = each.region.kind != InputKind::box || each.preset.boundless;
+    const ReadyImages ready(each.network, *backend, each.region, balls);
+    const int target = static_cast<int>(each.network.nodes.size()) - 1, inputs = each.network.inputSize();
+    ReadyRows rows(random, ready.images, *backend, 1, each.preset);
+    std::vector<double> value;
+    for (int step = 0; step < 3; ++step) {
+      rows.batch.evaluate(value);
+      if (step < 2) ascendOnce(rows.batch);
+    }
+    const DualProblem problem =
+        problemOf(ready.images, *backend, each.region, 0, target, rows.c[0], each.preset, rows.batch.relus());
+    const std::vector<float> nominal = ready.images.nominal(*backend, target);
+    double bound = value[0];
+    for (size_t j = 0; j < rows.c[0].size(); ++j) bound += rows.c[0][j] * nominal[j];
+    for (int sample = 0; sample < 200; ++sample) {
+      std::vector<double> x(inputs);
+      double norm = 0;
+      for (double& d : x) {
+        d = sample % 2 ? uniform(random, -1, 1) : choose(random, -1, 1);
+        norm = problem.kind == InputKind::l1 ? norm + std::abs(d) : std::hypot(norm, d);
+      }
+      for (int i = 0; i < inputs; ++i) {
+        const double center = problem.center[i];
+        if (problem.kind == InputKind::box) {
+          x[i] =
+              center + (x[i] > 0 ? x[i] * (problem.upper[i] - center) : x[i] * (center - problem.lower[i]));
+        } else {
+          x[i] = center + (norm > 0 ? problem.eps * (1 - 1e-9) * x[i] / norm : 0);
+          if (problem.clipped) x[i] = std::clamp(x[i], problem.lower[i], problem.upper[i]);
+        }
+      }
+      const std::vector<double> y = reference::forward(each.network, x.data());
+      double row = 0, size = 0;
+      for (size_t j = 0; j < y.size(); ++j) {
+        row += rows.c[0][j] * y[j];
+        size += std::abs(rows.c[0][j] * y[j]);
+      }
+      // NaN says nothing, and nothing is what the callers make of it.
+      context.check(!(bound > row + 1e-5 * (1 + size)), each.name + ": a point undercuts the bound");
+    }
+  });
+});
+
+}  // namespace
+}  // namespace bulwark::selftest

@@ -1,0 +1,80 @@
+// The dual in absolute coordinates and float64, one row at a time: biases and
+// pre-activations themselves, where the engine works with deviations from the nominal run. The two have no
+// line of arithmetic in common, so they agree only if both are right.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "bounds/dual.h"
+#include "network/network.h"
+
+namespace bulwark::selftest {
+
+/// min over lower <= z <= upper of c relu(z) - v z + lambda / 2 (z - zhat)^2.
+struct Phi {
+  double c, v, lambda, zhat;
+  double lower = -std::numeric_limits<double>::infinity();
+  double upper = std::numeric_limits<double>::infinity();
+
+  double objective(double z) const;
+  /// Closed form: each side of the kink is a parabola clipped to its part of the box. `minimiser` may be
+  /// null.
+  double minimum(double* minimiser = nullptr) const;
+};
+
+/// What the dual knows of one ReLU's pre-activation.
+struct KnownLayer {
+  int relu;  // node
+  std::vector<double> zhat, lower, upper;
+  double rho;
+};
+
+/// min c^T z_target over one image's region, and what is known about the layers between.
+struct DualProblem {
+  const Network* network;
+  int target;
+  std::vector<double> c;
+  std::vector<KnownLayer> layers;  // ReLUs below the target, in topological order
+  bool boundless;                  // phi over all of R, Theorem 4.1 of SDP-CROWN
+  InputKind kind;
+  bool clipped;
+  double eps;
+  std::vector<double> center, lower, upper;  // the box only for boxes and clipped balls
+};
+
+/// As `Multipliers`, in float64.
+struct DualPoint {
+  std::vector<std::vector<double>> slope;
+  std::vector<double> lambda;
+  double inputLambda = 0;
+};
+
+struct DualValue {
+  double bound;
+  double magnitude;  // sum of the absolute values of all terms: what rounding errors are relative to
+  std::vector<std::vector<double>> c;  // per layer, d(bound)/d(activation)
+  std::vector<std::vector<double>> z;  // per layer, the minimiser of phi
+  std::vector<double> x;               // the minimiser at the input
+};
+
+/// D(v, lambda) with v = slope * c.
+DualValue evaluateDual(const DualProblem& problem, const DualPoint& point);
+
+struct DualGradient {
+  std::vector<std::vector<double>> slope;
+  std::vector<double> lambda;
+};
+
+/// A supergradient of D in each variable: dD/ds = c * G and dD/dlambda = (||z - zhat||^2 - rho^2) / 2, where
+/// G is the residual of the affine constraints, carried forward through the slopes.
+DualGradient dualGradient(const DualProblem& problem, const DualPoint& point, const DualValue& at);
+
+/// The problem that a row of the engine stands for, with the engine's own boxes and radii: row coefficients
+/// `c` on `target`, image `image` of `region`.
+DualProblem problemOf(const Images& images, Backend& backend, const Region& region, int image, int target,
+                      const std::vector<double>& c, const DualPreset& preset, const std::vector<int>& relus);
+
+DualPoint pointOf(const Multipliers& multipliers);
+
+}  // namespace bulwark::selftest
