@@ -8,13 +8,21 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <time.h>
 #endif
 
 namespace bulwark::selftest {
 namespace {
 
+/// This thread's seconds of processor time, where the system counts them: a busy machine then disturbs less.
 double now() {
+#if defined(__linux__)
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+#else
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+#endif
 }
 
 std::vector<double> smallNumbers(size_t count) {

@@ -36,33 +36,57 @@ void clearOutputs(const Walk& walk, const TapPlan::Class& pixels, int group) {
     }
 }
 
-void walkTile(const Walk& walk, const TapPlan::Class& pixels, const Resident& resident, int group,
-              size_t first, int count) {
-  const TapPlan& plan = walk.plan;
+/// Walks the positions of a class, block by block and pixel by pixel.
+class Cursor {
+ public:
+  Cursor(const Walk& walk, const TapPlan::Class& pixels, int group)
+      : pixels_(pixels),
+        inBlock_(static_cast<size_t>(walk.plan.inFeatures) * kLanes),
+        outBlock_(static_cast<size_t>(walk.plan.outFeatures) * kLanes),
+        outPixel_(static_cast<size_t>(walk.plan.outChannels) * kLanes),
+        in_(walk.in.data + static_cast<size_t>(group) * walk.plan.depth * kLanes),
+        out_(walk.out.data + static_cast<size_t>(group) * walk.plan.outputs * kLanes) {}
+
+  const float* in() const { return in_; }
+  const int32_t* offsets() const { return pixels_.offsets.data() + pixel_ * pixels_.columns; }
+  float* out() const { return out_ + pixels_.pixels[pixel_] * outPixel_; }
+  void advance() {
+    if (++pixel_ < pixels_.pixels.size()) return;
+    pixel_ = 0;
+    in_ += inBlock_;
+    out_ += outBlock_;
+  }
+
+ private:
+  const TapPlan::Class& pixels_;
+  size_t inBlock_, outBlock_, outPixel_;
+  const float* in_;
+  float* out_;
+  size_t pixel_ = 0;
+};
+
+struct Tile {
   std::array<const float*, kMaxPositions> in;
   std::array<const int32_t*, kMaxPositions> offsets;
-  std::array<float*, kMaxPositions> out, at;
-  for (int i = 0; i < count; ++i) {
-    const size_t block = (first + i) / pixels.pixels.size(), which = (first + i) % pixels.pixels.size();
-    in[i] = walk.in.data + (block * plan.inFeatures + static_cast<size_t>(group) * plan.depth) * kLanes;
-    offsets[i] = pixels.offsets.data() + which * pixels.columns;
-    out[i] = walk.out.data +
-             (block * plan.outFeatures + static_cast<size_t>(pixels.pixels[which]) * plan.outChannels +
-              static_cast<size_t>(group) * plan.outputs) *
-                 kLanes;
-  }
-  const float* weights = plan.weights.data() + group * plan.groupWeights();
+  std::array<float*, kMaxPositions> out;
+  int count;
+};
+
+void walkTile(const Walk& walk, const TapPlan::Class& pixels, const Resident& resident, const float* weights,
+              const Tile& tile) {
+  const TapPlan& plan = walk.plan;
+  std::array<float*, kMaxPositions> out;
   for (size_t p = 0; p < pixels.parts.size(); ++p) {
     const TapPlan::Class::Part& part = pixels.parts[p];
     if (part.slab < resident.firstSlab || part.slab >= resident.endSlab) continue;
     const TapPlan::Slab& slab = plan.slabs[part.slab];
     for (int panel = resident.firstPanel; panel < resident.endPanel; ++panel) {
       const int begin = plan.panels[panel], height = plan.panels[panel + 1] - begin;
-      for (int i = 0; i < count; ++i) at[i] = out[i] + static_cast<size_t>(begin) * kLanes;
-      walk.kernels.taps[height][count]({in.data(), offsets.data(), at.data(),
-                                        weights + slab.weights + static_cast<size_t>(slab.depth) * begin,
-                                        pixels.segments.data() + part.firstSegment, part.segmentCount,
-                                        walk.accumulate || p > 0});
+      for (int i = 0; i < tile.count; ++i) out[i] = tile.out[i] + static_cast<size_t>(begin) * kLanes;
+      walk.kernels.taps[height][tile.count]({tile.in.data(), tile.offsets.data(), out.data(),
+                                             weights + slab.weights + static_cast<size_t>(slab.depth) * begin,
+                                             pixels.segments.data() + part.firstSegment, part.segmentCount,
+                                             walk.accumulate || p > 0});
     }
   }
 }
@@ -71,9 +95,19 @@ void walkClass(const Walk& walk, const TapPlan::Class& pixels, const Resident& r
   const size_t positions = pixels.pixels.size() * walk.in.blocks;
   const size_t most = walk.kernels.maxPositions[walk.plan.tallest];
   const size_t tiles = (positions + most - 1) / most;
-  for (size_t tile = 0; tile < tiles; ++tile) {
-    const size_t first = positions * tile / tiles, end = positions * (tile + 1) / tiles;
-    walkTile(walk, pixels, resident, group, first, static_cast<int>(end - first));
+  const float* weights = walk.plan.weights.data() + group * walk.plan.groupWeights();
+  Cursor cursor(walk, pixels, group);
+  Tile tile;
+  for (size_t i = 0, begin = 0; i < tiles; ++i) {
+    const size_t end = positions * (i + 1) / tiles;
+    tile.count = static_cast<int>(end - begin);
+    for (int position = 0; position < tile.count; ++position, cursor.advance()) {
+      tile.in[position] = cursor.in();
+      tile.offsets[position] = cursor.offsets();
+      tile.out[position] = cursor.out();
+    }
+    walkTile(walk, pixels, resident, weights, tile);
+    begin = end;
   }
 }
 
