@@ -4,7 +4,7 @@ import { type Start, descend } from './descent.js';
 import { Heap } from './heap.js';
 import { type Open, refute } from './refute.js';
 import { type Subproblem, whole } from './regions.js';
-import { type Affine, type Box, minimiser } from './relaxation.js';
+import { type Box, minimiser } from './relaxation.js';
 import { type Answer, type Counterexample, type Search, secondsLeft } from './solver.js';
 
 /** Boxes in one native call. */
@@ -15,9 +15,11 @@ const mostOpen = 2 ** 21;
 const polishInterval = 8;
 const polishCount = 16;
 const polishSteps = 40;
+/** See {@link bisect}. */
+const leastEffect = 0.1;
 
 /**
- * Bounds a batch of boxes by CROWN, clips what stays open and bisects it where the affine bound varies
+ * Bounds a batch of boxes by CROWN, clips what stays open and bisects it where its affine bounds vary
  * most, worst bound first, until nothing is open, a counterexample is found or the deadline comes. A
  * minimiser of each open box's affine bound is a candidate.
  *
@@ -43,7 +45,7 @@ export async function splitInputs(search: Search, problems: readonly Problem[]):
       promising = [];
     }
     for (const item of open) {
-      const halves = bisect(item, item.guide);
+      const halves = bisect(item);
       if (halves === undefined) stuck = true;
       else
         for (const half of halves)
@@ -74,14 +76,23 @@ async function tryMinimisers(
   return { starts };
 }
 
-/** Two halves along the input where slope times width is largest; undefined where float64 has no point between. */
-function bisect({ lower, upper }: Box, { slope }: Affine): [Box, Box] | undefined {
+/**
+ * Two halves along the input where sensitivity times width is largest. An input whose slopes happen to
+ * vanish may still be what makes the bound loose, so none counts for less than a tenth of the most
+ * sensitive one, both taken over the problem's whole width.
+ *
+ * @returns undefined where float64 has no point between the ends of any input.
+ */
+function bisect({ problem, lower, upper, sensitivity }: Open): [Box, Box] | undefined {
+  const widths = problem.lower.map((low, i) => problem.upper[i] - low);
+  const effects = sensitivity.map((slope, i) => slope * widths[i]);
+  const floor = Math.max(leastEffect * Math.max(...effects), Number.MIN_VALUE);
   let best = -1;
   let bestScore = -1;
   for (let i = 0; i < lower.length; i += 1) {
     const middle = lower[i] / 2 + upper[i] / 2;
     if (!(middle > lower[i] && middle < upper[i])) continue;
-    const score = (Math.abs(slope[i]) + Number.MIN_VALUE) * (upper[i] - lower[i]);
+    const score = Math.max(effects[i], floor) * ((upper[i] - lower[i]) / widths[i]);
     if (score > bestScore) {
       best = i;
       bestScore = score;

@@ -8,6 +8,8 @@ import { type Search, timeLimit } from './solver.js';
 export interface Open extends Subproblem {
   /** An affine function <= 0 at every counterexample of one open term, the one with the least bound. */
   readonly guide: Affine;
+  /** `[inputs]` the greatest absolute slope of any open row: how much a cut along each input may tell. */
+  readonly sensitivity: Float64Array;
 }
 
 /**
@@ -70,7 +72,11 @@ function openRest(
   const worst = open.reduce((least, candidate) => (candidate.bound < least.bound ? candidate : least));
   const { lower, upper } = hull(open.map(({ box }) => box));
   const terms = open.map(({ term }) => term);
-  return { problem: item.problem, terms, lower, upper, bound: worst.bound, guide: worst.guide };
+  const sensitivity = new Float64Array(lower.length);
+  for (const row of new Set(terms.flat())) {
+    affineOf(row).slope.forEach((a, i) => (sensitivity[i] = Math.max(sensitivity[i], Math.abs(a))));
+  }
+  return { problem: item.problem, terms, lower, upper, bound: worst.bound, guide: worst.guide, sensitivity };
 }
 
 /** Rows that a time limit cut short come without bounds. */
