@@ -84,6 +84,29 @@ export interface NativeBoundsResult {
   multipliers?: NativeMultipliers;
 }
 
+export interface NativeSearchOptions extends NativeBoundsOptions {
+  /** Most subproblems per image. */
+  subproblems: number;
+}
+
+/** A proven leaf of a row's tree of splits. */
+export interface NativeLeaf extends NativeMultipliers {
+  /** `[splits * 3]`: ReLU (in graph order), feature (ONNX order), 1 for its active side or 0. */
+  splits: Int32Array;
+  lower: number;
+}
+
+export interface NativeSearchResult {
+  /** `[n * rowCount]` sound lower bounds: the smallest over the leaves of a row's tree. */
+  lower: Float64Array;
+  /** `[n]` 1 where the time limit cut this image short. */
+  timedOut: Uint8Array;
+  /** `[n]` subproblems bounded. */
+  subproblems: Float64Array;
+  /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
+  leaves?: NativeLeaf[][];
+}
+
 export interface NativeAttackOptions {
   steps: number;
   restarts: number;
@@ -134,6 +157,14 @@ export interface NativeEngine {
     options: NativeBoundsOptions,
     control: NativeControl,
   ): Promise<NativeBoundsResult>;
+  /** Branch and bound on the rows that the method's own bound leaves. */
+  search(
+    network: NativeNetwork,
+    region: NativeRegion,
+    rows: NativeRows,
+    options: NativeSearchOptions,
+    control: NativeControl,
+  ): Promise<NativeSearchResult>;
   attack(
     network: NativeNetwork,
     region: NativeRegion,

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <optional>
 
 #include "addon/problem_arguments.h"
@@ -29,12 +28,7 @@ class AttackWorker final : public PromiseWorker {
 
  private:
   void execute() override {
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
-    const StopCheck stop = [&] {
-      return cancelled() ||
-             (timeLimit_ > 0 && std::chrono::duration<double>(Clock::now() - start).count() > timeLimit_);
-    };
+    const StopCheck stop = withTimeLimit([this] { return cancelled(); }, timeLimit_);
     result_.emplace(region_, specification_);
     Workers workers(*pool_);
     const int chunk = attackChunk(specification_.rowCount);

@@ -1,3 +1,4 @@
+#include "addon/evidence.h"
 #include "addon/problem_arguments.h"
 #include "addon/work.h"
 #include "bounds/bounds.h"
@@ -32,39 +33,10 @@ class BoundsWorker final : public PromiseWorker {
       out.Set("slope", float64Array(env, toOnnx(result_.slope, model_->inputOrder)));
       out.Set("offset", float64Array(env, result_.offset));
     }
-    if (options_.multipliers) out.Set("multipliers", multipliers(env));
-    return out;
-  }
-
-  /// NativeMultipliers; rows that the call did not finish hold zeros.
-  Napi::Value multipliers(Napi::Env env) {
-    const Network& network = model_->network;
-    std::vector<std::vector<int32_t>> orders;
-    size_t features = 0;
-    for (size_t id = 0; id < network.nodes.size(); ++id) {
-      if (network.nodes[id].kind != NodeKind::relu) continue;
-      orders.push_back(network.order(static_cast<int>(id)));
-      features += orders.back().size();
+    if (options_.multipliers) {
+      result_.multipliers.resize(result_.lower.size());
+      out.Set("multipliers", multipliersObject(env, model_->network, result_.multipliers));
     }
-    const size_t rows = result_.lower.size();
-    auto slope = Napi::Float32Array::New(env, rows * features);
-    auto lambda = Napi::Float32Array::New(env, rows * orders.size());
-    auto inputLambda = Napi::Float32Array::New(env, rows);
-    for (size_t row = 0; row < result_.multipliers.size(); ++row) {
-      const Multipliers& given = result_.multipliers[row];
-      if (given.slope.empty()) continue;
-      float* to = slope.Data() + row * features;
-      for (size_t k = 0; k < orders.size(); ++k) {
-        for (size_t i = 0; i < orders[k].size(); ++i) to[orders[k][i]] = given.slope[k][i];
-        to += orders[k].size();
-        lambda[row * orders.size() + k] = given.lambda[k];
-      }
-      inputLambda[row] = given.inputLambda;
-    }
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("slope", slope);
-    out.Set("lambda", lambda);
-    out.Set("inputLambda", inputLambda);
     return out;
   }
 

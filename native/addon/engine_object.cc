@@ -36,8 +36,9 @@ Napi::Function EngineObject::define(Napi::Env env) {
   return DefineClass(
       env, "Engine",
       {InstanceAccessor<&EngineObject::threads>("threads"), InstanceMethod<&EngineObject::forward>("forward"),
-       InstanceMethod<&EngineObject::bounds>("bounds"), InstanceMethod<&EngineObject::attack>("attack"),
-       InstanceMethod<&EngineObject::norms>("norms"), InstanceMethod<&EngineObject::close>("close")});
+       InstanceMethod<&EngineObject::bounds>("bounds"), InstanceMethod<&EngineObject::search>("search"),
+       InstanceMethod<&EngineObject::attack>("attack"), InstanceMethod<&EngineObject::norms>("norms"),
+       InstanceMethod<&EngineObject::close>("close")});
 }
 
 std::shared_ptr<ThreadPool> EngineObject::pool(Napi::Env env) const {
@@ -55,6 +56,10 @@ Napi::Value EngineObject::forward(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::bounds(const Napi::CallbackInfo& info) {
   return PromiseWorker::start(boundsWork(info, modelArgument(info), pool(info.Env())));
+}
+
+Napi::Value EngineObject::search(const Napi::CallbackInfo& info) {
+  return PromiseWorker::start(searchWork(info, modelArgument(info), pool(info.Env())));
 }
 
 Napi::Value EngineObject::attack(const Napi::CallbackInfo& info) {

@@ -19,6 +19,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value bounds(const Napi::CallbackInfo& info);
+  Napi::Value search(const Napi::CallbackInfo& info);
   Napi::Value attack(const Napi::CallbackInfo& info);
   Napi::Value norms(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

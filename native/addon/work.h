@@ -16,6 +16,7 @@ using SharedPool = std::shared_ptr<ThreadPool>;
 PromiseWorker* forwardWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 /// (network, region, rows, options, control)
 PromiseWorker* boundsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
+PromiseWorker* searchWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 PromiseWorker* attackWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 /// (network, control)
 PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);

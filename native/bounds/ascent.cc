@@ -55,7 +55,7 @@ class Roster {
 }  // namespace
 
 void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, Backend& backend,
-           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done,
+           const AscentOptions& options, const StopCheck& stop, RowVisitor& visitor, std::atomic<long>& done,
            RowResults& results) {
   Roster roster(batch.rows());
   std::vector<double> value;
@@ -79,12 +79,16 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     }
     source.stage(backend, rows, batch.staging());
     batch.load(from, image);
+    for (int r = 0; r < roster.size(); ++r) {
+      if (from[r] >= 0) visitor.entered(batch, r, rows[r]);
+    }
   };
 
   std::vector<float> slope;  // of all rows in the batch, read when the first of them is settled
   const auto settle = [&](int r, long row, double bound) {
     results.finished[row] = 1;
     done.fetch_add(1);
+    visitor.settled(batch, r, row);
     const bool evidence = !results.multipliers.empty(), affine = !results.slope.empty();
     // Evidence speaks for the last iterate alone.
     if (evidence || affine) results.lower[row] = std::isnan(bound) ? -kInfinity : bound;

@@ -33,10 +33,20 @@ struct RowResults {
   std::vector<double> offset;  // relative to the centre: bound = offset + slope^T (x - centre)
 };
 
+/// Told when a row of the source enters lane r of a batch (after it is loaded, before it is evaluated) and
+/// when it is settled (after its last evaluation). Called from all climbing threads, once per row.
+class RowVisitor {
+ public:
+  virtual ~RowVisitor() = default;
+  virtual void entered(DualBatch&, int /*r*/, long /*row*/) {}
+  virtual void settled(DualBatch&, int /*r*/, long /*row*/) {}
+};
+
 /// Takes rows from `next` until `source` is empty and bounds each. Several threads may run this on the same
 /// source, results and counter, each with its own backend and batch; a row's result does not depend on
 /// which rows it shares a batch with.
 void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, Backend& backend,
-           const AscentOptions& options, const StopCheck& stop, std::atomic<long>& done, RowResults& results);
+           const AscentOptions& options, const StopCheck& stop, RowVisitor& visitor, std::atomic<long>& done,
+           RowResults& results);
 
 }  // namespace bulwark

@@ -1,7 +1,6 @@
 #include "bounds/bounds.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <iterator>
 
@@ -62,14 +61,7 @@ void append(RowResults rows, const Region& region, int first, int count, int row
 BoundsResult computeBounds(const Prepared& prepared, const Region& region, const Specification& specification,
                            const BoundsOptions& options, Workers& workers, const StopCheck& stop,
                            const Progress& progress) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  const StopCheck stopOrLate = [&] {
-    if (stop()) return true;
-    return options.timeLimit > 0 &&
-           std::chrono::duration<double>(Clock::now() - start).count() > options.timeLimit;
-  };
-
+  const StopCheck stopOrLate = withTimeLimit(stop, options.timeLimit);
   const int rowCount = specification.rowCount;
   const int inputs = prepared.network.inputSize();
   const size_t total = static_cast<size_t>(region.count) * rowCount;
@@ -82,9 +74,6 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
     result.offset.assign(total, -std::numeric_limits<double>::infinity());
   }
 
-  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
-  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
-  const bool balls = region.kind != InputKind::box || needsBall;
   const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
   const AscentOptions ascent{
       .iterations = presetOf(options.method).climbs ? options.iterations : 0,
@@ -95,22 +84,17 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
 
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
-    Images images(prepared, workers.main(), region, first, count, balls);
-    workers.each(images.blocks(), [&](int block, Backend& backend) {
-      images.runNominal(backend, block);
-      if (options.method != Method::lip) images.propagateBoxes(backend, block);
-    });
-    const SpecificationRows source(images, workers.main(), specification, first);
+    const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+    const SpecificationRows source(*images, workers.main(), specification, first);
     const auto report = [&](long done, long) {
       if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));
     };
     if (options.method == Method::lip) {
-      append(lipschitzRows(source, images, specification, first), region, first, count, rowCount, inputs,
+      append(lipschitzRows(source, *images, specification, first), region, first, count, rowCount, inputs,
              result);
       continue;
     }
-    if (options.boxes != BoxSource::cheap) tightenBoxes(images, workers, options, stopOrLate);
-    append(boundRows(source, images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
+    append(boundRows(source, *images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
                      {.coefficients = options.coefficients, .multipliers = options.multipliers}),
            region, first, count, rowCount, inputs, result);
   }

@@ -81,4 +81,20 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
   }
 }
 
+std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
+                                    const BoundsOptions& options, Workers& workers, const StopCheck& stop) {
+  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
+  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
+  const bool balls = region.kind != InputKind::box || needsBall;
+  auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
+  workers.each(images->blocks(), [&](int block, Backend& backend) {
+    images->runNominal(backend, block);
+    if (options.method != Method::lip) images->propagateBoxes(backend, block);
+  });
+  if (options.boxes != BoxSource::cheap && options.method != Method::lip) {
+    tightenBoxes(*images, workers, options, stop);
+  }
+  return images;
+}
+
 }  // namespace bulwark

@@ -1,11 +1,17 @@
 // Better pre-activation boxes: the dual itself, with one unstable neuron as the row.
 #pragma once
 
+#include <memory>
+
 #include "bounds/images.h"
 #include "bounds/options.h"
 #include "bounds/workers.h"
 
 namespace bulwark {
+
+/// Images [first, first + count) of the region with their nominal run and boxes as the options ask.
+std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
+                                    const BoundsOptions& options, Workers& workers, const StopCheck& stop);
 
 /// Tightens the boxes of all pre-activations of `images`, first layers first, each followed by interval
 /// steps through the layers behind it. `source` crown: one evaluation from CROWN's slopes; optimised:

@@ -7,7 +7,8 @@ namespace bulwark {
 
 namespace {
 
-/// Multiplier updates before a fresh row's first evaluation: from a scale guess to close to the fixed point.
+/// Evaluations that place a fresh row's ball multiplier: at the scale guess, then at the fixed-point step
+/// from it.
 constexpr int kStartSteps = 2;
 /// Updates of the clipped ball's multiplier per evaluation: the ascent goes on from the last one's, fixed
 /// slopes get one chance.
@@ -15,6 +16,7 @@ constexpr int kInputSteps = 2;
 constexpr int kInputStepsAtOnce = 8;
 
 View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
+View asView(Rows rows) { return {rows.data, 1, rows.blocks}; }
 
 }  // namespace
 
@@ -66,6 +68,7 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     arena_.reserve(layer.value, blocks);
     layer.lambda.assign(rows(), 0);
     layer.radius.assign(rows(), 0);
+    layer.guess.assign(rows(), 0);
   }
   const int in = nodes[0].shape.size();
   input_ = images.input();
@@ -133,7 +136,7 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
     backend_.gather(view, source.data(), out);
     backend_.copy(out, view, Write::assign);
   };
-  const auto moveRows = [&](Rows row) { move({row.data, 1, row.blocks}); };
+  const auto moveRows = [&](Rows row) { move(asView(row)); };
   move(goal_);
   for (Layer& layer : layers_) {
     for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope, layer.adam.first,
@@ -150,7 +153,11 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
   moveRows(input_.eps);
   moveRows(input_.lambda);
   resize(blocks);
-  for (Layer& layer : layers_) backend_.read(layer.rho, layer.radius.data());
+  for (Layer& layer : layers_) {
+    backend_.read(layer.rho, layer.radius.data());
+    const std::vector<float> guess = layer.guess;
+    for (int r = 0; r < rows(); ++r) layer.guess[r] = source[r] < 0 ? 0 : guess[source[r]];
+  }
 }
 
 void DualBatch::resize(int blocks) {
@@ -240,26 +247,65 @@ void DualBatch::reluBackward(Layer& layer) {
   reached_[layer.pre] = 1;
 }
 
-/// A fresh row's ball multiplier: scale ||c|| / rho, then a few fixed-point steps. Other rows are not
-/// touched, so a row's result does not depend on its neighbours in the batch.
+/// A fresh row's ball multiplier. Given the slopes, a layer's lambda touches only the layer's own concave
+/// term, sum phi - 1/2 lambda rho^2, whose derivative is (||dz||^2 - rho^2) / 2. So 0 is best where the
+/// minimiser at 0 lies in the ball, and else a fixed-point step from the scale ||c|| / rho is taken if it
+/// beats 0. Other rows are not touched: a row's result does not depend on its neighbours in the batch.
 void DualBatch::startLambda(Layer& layer, View v) {
-  std::vector<float> distance(rows());
-  backend_.read(layer.relu.lambda, layer.lambda.data());
+  std::vector<float> scale(rows()), distance(rows());
+  std::vector<double> atZero(rows()), value(rows());
   backend_.norm2(signal_[layer.node], layer.distance2);
-  backend_.read(layer.distance2, distance.data());
-  const auto usable = [&](int r) { return layer.radius[r] > 0 && std::isfinite(layer.radius[r]); };
-  for (int r = 0; r < rows(); ++r) {
-    if (fresh_[r]) layer.lambda[r] = usable(r) ? 0.5f * distance[r] / layer.radius[r] : 0.0f;
-  }
-  backend_.write(layer.lambda.data(), layer.relu.lambda);
-  for (int step = 0; step < kStartSteps; ++step) {
+  backend_.read(layer.distance2, scale.data());
+  backend_.read(layer.relu.lambda, layer.lambda.data());
+  const auto phi = [&](std::vector<double>& sums) {
+    backend_.write(layer.lambda.data(), layer.relu.lambda);
     backend_.reluDual(layer.relu, signal_[layer.node], fresh_.data(), v, layer.dz, layer.value,
                       layer.distance2);
     backend_.read(layer.distance2, distance.data());
+    backend_.read(layer.value, sums.data());
+  };
+  const auto eachFresh = [&](auto update) {
     for (int r = 0; r < rows(); ++r) {
-      if (fresh_[r] && usable(r)) layer.lambda[r] *= std::sqrt(distance[r]) / layer.radius[r];
+      if (fresh_[r]) update(r, layer.lambda[r], layer.radius[r]);
     }
-    backend_.write(layer.lambda.data(), layer.relu.lambda);
+  };
+  if (!preset_.boundless) {  // without a box, lambda = 0 leaves phi unbounded
+    eachFresh([](int, float& lambda, float) { lambda = 0; });
+    phi(atZero);
+  }
+  std::vector<char> wanted(rows(), 0);
+  eachFresh([&](int r, float& lambda, float rho) {
+    const bool ball = rho > 0 && std::isfinite(rho);
+    layer.guess[r] = ball ? 0.5f * scale[r] / rho : 0.0f;
+    wanted[r] = ball && (preset_.boundless || distance[r] > rho * rho);
+    lambda = wanted[r] ? layer.guess[r] : 0.0f;
+  });
+  for (int step = 0; step < kStartSteps; ++step) {
+    phi(value);
+    eachFresh([&](int r, float& lambda, float rho) {
+      if (!wanted[r]) return;
+      const bool worse = value[r] - 0.5 * lambda * rho * rho < atZero[r];
+      if (step + 1 < kStartSteps || preset_.boundless) {
+        lambda *= std::sqrt(distance[r]) / rho;
+      } else if (worse) {
+        lambda = 0;
+      }
+    });
+  }
+  backend_.write(layer.lambda.data(), layer.relu.lambda);
+}
+
+/// The fixed-point step; a multiplier at 0 cannot leave it by factors, so it starts anew where the minimiser
+/// has left the ball.
+void DualBatch::stepLambda(Layer& layer) {
+  backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
+  std::vector<float> distance(rows());
+  backend_.read(layer.distance2, distance.data());
+  for (int r = 0; r < rows(); ++r) {
+    const float rho = layer.radius[r];
+    if (layer.lambda[r] == 0 && distance[r] > rho * rho && layer.guess[r] > 0) {
+      backend_.put(layer.guess[r], 0, r, asView(layer.relu.lambda));
+    }
   }
 }
 
@@ -284,7 +330,7 @@ void DualBatch::ascend(const std::vector<float>& step, const std::vector<float>&
         backend_.write(step.data(), layer->adam.step);
         backend_.write(correction.data(), layer->adam.correction);
         backend_.reluAscend(layer->relu, forwardSignal(layer->pre), layer->dz, signal_[id], layer->adam);
-        if (preset_.ball) backend_.lambdaStep(layer->distance2, layer->rho, layer->relu.lambda);
+        if (preset_.ball) stepLambda(*layer);
         ++layer;
         break;
     }
@@ -297,43 +343,59 @@ std::vector<int> DualBatch::relus() const {
   return nodes;
 }
 
+void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
+  const Layer& layer = layers_[relu];
+  const auto read = [&](View view, std::vector<float>& values) {
+    values.resize(view.features);
+    backend_.readRow(view, row, values.data());
+  };
+  read(signal_[layer.node], into.c);
+  read(layer.relu.zhat, into.zhat);
+  read(layer.relu.lower, into.lower);
+  read(layer.relu.upper, into.upper);
+}
+
 Multipliers DualBatch::multipliers(int row) const {
   Multipliers out;
-  std::vector<float> c, zhat, lower, upper;
-  const auto read = [&](View view, std::vector<float>& into) {
-    into.resize(view.features);
-    backend_.readRow(view, row, into.data());
-  };
+  ReluRow relu;
   for (const Layer& layer : layers_) {
-    std::vector<float>& slope = out.slope.emplace_back();
-    read(layer.relu.slope, slope);
+    std::vector<float>& slope = out.slope.emplace_back(layer.relu.slope.features);
+    backend_.readRow(layer.relu.slope, row, slope.data());
     out.lambda.push_back(layer.lambda[row]);
+    out.guess.push_back(layer.guess[row]);
     if (preset_.rule == SlopeRule::free) continue;
-    read(signal_[layer.node], c);
-    read(layer.relu.zhat, zhat);
-    read(layer.relu.lower, lower);
-    read(layer.relu.upper, upper);
+    readRelu(row, static_cast<int>(out.slope.size()) - 1, relu);
     for (size_t i = 0; i < slope.size(); ++i) {
-      const float l = zhat[i] + lower[i], u = zhat[i] + upper[i];
+      const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
       if (l >= 0) {
         slope[i] = 1;
       } else if (u <= 0) {
         slope[i] = 0;
-      } else if (c[i] < 0) {
+      } else if (relu.c[i] < 0) {
         slope[i] = u / (u - l);
       }
     }
   }
-  backend_.readRow({input_.lambda.data, 1, input_.lambda.blocks}, row, &out.inputLambda);
+  backend_.readRow(asView(input_.lambda), row, &out.inputLambda);
   return out;
+}
+
+void DualBatch::split(int row, const Split& split) {
+  const ReluLayer& relu = layers_[split.relu].relu;
+  const size_t at = split.feature;
+  // The kink in deviations; exact, so that the neuron counts as stable afterwards.
+  std::vector<float> zhat(relu.zhat.features);
+  backend_.readRow(relu.zhat, row, zhat.data());
+  backend_.put(-zhat[at], split.feature, row, split.active ? relu.lower : relu.upper);
 }
 
 void DualBatch::start(int row, const Multipliers& multipliers) {
   for (size_t k = 0; k < layers_.size(); ++k) {
     backend_.writeRow(multipliers.slope[k].data(), row, layers_[k].relu.slope);
-    backend_.put(multipliers.lambda[k], 0, row, {layers_[k].relu.lambda.data, 1, blocks_});
+    backend_.put(multipliers.lambda[k], 0, row, asView(layers_[k].relu.lambda));
+    layers_[k].guess[row] = multipliers.guess[k];
   }
-  backend_.put(multipliers.inputLambda, 0, row, {input_.lambda.data, 1, blocks_});
+  backend_.put(multipliers.inputLambda, 0, row, asView(input_.lambda));
   fresh_[row] = 0;
 }
 

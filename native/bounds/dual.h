@@ -18,6 +18,19 @@ struct Multipliers {
   std::vector<std::vector<float>> slope;  // per ReLU below the target, in topological order
   std::vector<float> lambda;              // ball multiplier per ReLU
   float inputLambda = 0;                  // of a clipped l2 ball
+  std::vector<float> guess;               // no part of the bound: where a lambda starts that leaves 0
+};
+
+/// One side of a ReLU: its pre-activation is >= 0 (`active`) or <= 0.
+struct Split {
+  int relu;  // position among the ReLUs below the target, in topological order
+  int feature;
+  bool active;
+};
+
+/// What a row sees of one ReLU: its coefficient c and the box around the nominal value.
+struct ReluRow {
+  std::vector<float> c, zhat, lower, upper;
 };
 
 class DualBatch {
@@ -39,6 +52,10 @@ class DualBatch {
   Multipliers multipliers(int row) const;
   /// Starts a loaded row from these instead of fresh ones.
   void start(int row, const Multipliers& multipliers);
+  /// Confines a loaded row to one side of a neuron that its box leaves open.
+  void split(int row, const Split& split);
+  /// ReLU `relu` of the last `evaluate`, for one row.
+  void readRelu(int row, int relu, ReluRow& into) const;
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 
@@ -62,11 +79,13 @@ class DualBatch {
     Rows rho, distance2;
     Sums value;
     std::vector<float> lambda, radius;  // host copies
+    std::vector<float> guess;           // where a multiplier starts that must leave 0
   };
 
   void backward();
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
+  void stepLambda(Layer& layer);
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
   void resize(int blocks);

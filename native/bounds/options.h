@@ -1,7 +1,9 @@
 // How a bound is computed. A method is a preset of the one dual (see dual.h), not a code path.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <utility>
 
 #include "kernels/backend.h"
 
@@ -50,6 +52,14 @@ inline DualPreset presetOf(Method method) {
 
 /// Returns true when the work should stop (abort or time limit); polled between ascent steps.
 using StopCheck = std::function<bool()>;
+/// `stop`, or `seconds` from now where that is above 0.
+inline StopCheck withTimeLimit(StopCheck stop, double seconds) {
+  if (!(seconds > 0)) return stop;
+  using Clock = std::chrono::steady_clock;
+  return [stop = std::move(stop), start = Clock::now(), seconds] {
+    return stop() || std::chrono::duration<double>(Clock::now() - start).count() > seconds;
+  };
+}
 /// Work units done, of a total.
 using Progress = std::function<void(long done, long total)>;
 

@@ -13,7 +13,8 @@ constexpr long kMostBlocks = 3;
 
 RowResults boundRows(const RowSource& source, const Images& images, Workers& workers, int target,
                      const DualPreset& preset, const AscentOptions& options, const StopCheck& stop,
-                     const Progress& progress, const Evidence& evidence) {
+                     const Progress& progress, const Evidence& evidence, RowVisitor* visitor) {
+  RowVisitor nobody;
   RowResults results(source.count());
   if (evidence.multipliers) results.multipliers.resize(source.count());
   if (evidence.coefficients) {
@@ -31,7 +32,7 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   workers.each(workers.size(), [&](int, Backend& backend) {
     if (next.load() >= source.count()) return;
     DualBatch batch(images, backend, target, blocks, preset);
-    climb(source, next, batch, backend, options, stopOrReport, done, results);
+    climb(source, next, batch, backend, options, stopOrReport, visitor ? *visitor : nobody, done, results);
   });
   return results;
 }

@@ -15,6 +15,6 @@ struct Evidence {
 /// Bounds every row of `source` on node `target`, on all threads.
 RowResults boundRows(const RowSource& source, const Images& images, Workers& workers, int target,
                      const DualPreset& preset, const AscentOptions& options, const StopCheck& stop,
-                     const Progress& progress, const Evidence& evidence = {});
+                     const Progress& progress, const Evidence& evidence = {}, RowVisitor* visitor = nullptr);
 
 }  // namespace bulwark

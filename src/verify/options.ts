@@ -1,14 +1,31 @@
-import type { NativeAttackOptions, NativeBoundsOptions, NativeBoxes, NativeMethod } from '../binding.js';
+import type {
+  NativeAttackOptions,
+  NativeBoundsOptions,
+  NativeBoxes,
+  NativeMethod,
+  NativeSearchOptions,
+} from '../binding.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { RegionKind } from '../problem/region.js';
 import type { Specification } from '../problem/specification.js';
 
-/** Restrictions of the one dual; `'lip'` is the product of norms. */
-export type Method = NativeMethod;
+/**
+ * Restrictions of the one dual; `'lip'` is the product of norms, `'complete'` is joint followed by
+ * branch and bound on the rows that it leaves open.
+ */
+export type Method = NativeMethod | 'complete';
 /** How the pre-activation boxes of the layers before the last are made. */
 export type Boxes = NativeBoxes;
 
-export const methods: readonly Method[] = ['ibp', 'crown', 'alpha-crown', 'sdp-crown', 'joint', 'lip'];
+export const methods: readonly Method[] = [
+  'ibp',
+  'crown',
+  'alpha-crown',
+  'sdp-crown',
+  'joint',
+  'lip',
+  'complete',
+];
 export const boxKinds: readonly Boxes[] = ['cheap', 'crown', 'optimised'];
 
 /** What every call of a `Verifier` takes. */
@@ -36,6 +53,8 @@ export interface MethodOptions {
   learningRate?: number;
   /** Learning-rate factor per step; default 0.985. */
   decay?: number;
+  /** Method complete: most subproblems per image; default 100,000. */
+  subproblems?: number;
   /** Leave a row as it is once its lower bound is positive; default false. */
   stopWhenProven?: boolean;
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
@@ -75,7 +94,9 @@ export function resolveBoundsOptions(
   options: MethodOptions & { coefficients?: boolean; multipliers?: boolean },
   kind: RegionKind,
 ): NativeBoundsOptions {
-  const method = oneOf('method', options.method ?? 'joint', methods);
+  const asked = oneOf('method', options.method ?? 'joint', methods);
+  // Branch and bound starts from joint bounds and splits under them.
+  const method = asked === 'complete' ? 'joint' : asked;
   return {
     method,
     boxes: oneOf('boxes', options.boxes ?? defaultBoxes(method, kind), boxKinds),
@@ -87,6 +108,21 @@ export function resolveBoundsOptions(
     timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
     coefficients: options.coefficients ?? false,
     multipliers: options.multipliers ?? false,
+  };
+}
+
+/**
+ * @throws InvalidArgumentError for what a decision does not give: upper bounds and affine bounds; otherwise
+ *   as {@link resolveBoundsOptions}.
+ */
+export function resolveSearchOptions(options: BoundsOptions, kind: RegionKind): NativeSearchOptions {
+  if (options.upper || options.coefficients) {
+    const what = options.upper ? 'upper' : 'coefficients';
+    throw new InvalidArgumentError(`${what} does not go with method 'complete', which decides lower > 0`);
+  }
+  return {
+    ...resolveBoundsOptions(options, kind),
+    subproblems: integer('subproblems', options.subproblems ?? 100_000, 0),
   };
 }
 

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type {
   NativeBinding,
   NativeEngine,
+  NativeLeaf,
   NativeMultipliers,
   NativeNetwork,
   NativeNorm,
@@ -21,6 +22,7 @@ import {
   oneOf,
   resolveAttackOptions,
   resolveBoundsOptions,
+  resolveSearchOptions,
 } from './options.js';
 import { type Radii, type RadiusOptions, certifiedRadius } from './radius.js';
 
@@ -34,6 +36,9 @@ export interface VerifierOptions {
 /** Values of the dual's free variables: slopes and ball multipliers, row by row. */
 export type Multipliers = NativeMultipliers;
 
+/** A proven leaf of branch and bound: its splits, and multipliers that prove it. */
+export type Leaf = NativeLeaf;
+
 export interface Bounds {
   /** `[images, rows]`, the shape of `lower` and `upper`. */
   readonly shape: readonly [number, number];
@@ -41,7 +46,7 @@ export interface Bounds {
   readonly lower: Float64Array;
   /** Sound upper bounds, when asked for. */
   readonly upper?: Float64Array;
-  /** `[images, rows]` ascent steps spent on each lower bound. */
+  /** `[images, rows]` ascent steps spent on each lower bound (0 with method complete). */
   readonly iterations: Int32Array;
   /** `[images]` whether the time limit cut this image short. */
   readonly timedOut: readonly boolean[];
@@ -53,6 +58,10 @@ export interface Bounds {
   readonly upperOffset?: Float64Array;
   /** What proves each lower bound, when asked for. */
   readonly multipliers?: Multipliers;
+  /** Method complete: `[images]` subproblems bounded beside the roots. */
+  readonly subproblems?: Float64Array;
+  /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */
+  readonly leaves?: readonly (readonly Leaf[])[];
 }
 
 export interface Attack {
@@ -160,6 +169,7 @@ export class Verifier {
    */
   async bounds(model: Model, region: Region, options: BoundsOptions): Promise<Bounds> {
     this.#checkSize(model, region.size, 'the region');
+    if (options.method === 'complete') return this.#search(model, region, options);
     const native = resolveBoundsOptions(options, region.kind);
     if (options.upper && options.multipliers) {
       throw new InvalidArgumentError('multipliers go with lower bounds only: ask for upper bounds apart');
@@ -217,6 +227,18 @@ export class Verifier {
   close(): Promise<void> {
     this.#closing ??= this.#calls.stop().then(() => this.#engine.close());
     return this.#closing;
+  }
+
+  async #search(model: Model, region: Region, options: BoundsOptions): Promise<Bounds> {
+    const native = resolveSearchOptions(options, region.kind);
+    const rows = options.specification.resolve(region.count, model.outputSize);
+    const network = this.#network(model);
+    const result = await this.#calls.run(options, (control) =>
+      this.#engine.search(network, toNativeRegion(region), rows, native, control),
+    );
+    const iterations = new Int32Array(result.lower.length);
+    const timedOut = Array.from(result.timedOut, Boolean);
+    return { ...result, shape: [region.count, rows.rowCount], iterations, timedOut };
   }
 
   #checkSize(model: Model, size: number, what: string): void {

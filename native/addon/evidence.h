@@ -1,0 +1,17 @@
+// What proves bounds, on its way to JavaScript: multipliers and splits in graph order and ONNX feature order.
+#pragma once
+
+#include <napi.h>
+
+#include <vector>
+
+#include "bounds/dual.h"
+
+namespace bulwark::addon {
+
+/// NativeMultipliers, one entry per row; rows without multipliers hold zeros.
+Napi::Object multipliersObject(Napi::Env env, const Network& network, const std::vector<Multipliers>& rows);
+/// [splits * 3]: ReLU, feature, 1 for active or 0.
+Napi::Int32Array splitsArray(Napi::Env env, const Network& network, const std::vector<Split>& splits);
+
+}  // namespace bulwark::addon

@@ -1,0 +1,73 @@
+#include "addon/evidence.h"
+#include "addon/problem_arguments.h"
+#include "addon/work.h"
+#include "search/complete.h"
+
+namespace bulwark::addon {
+
+namespace {
+
+class SearchWorker final : public PromiseWorker {
+ public:
+  SearchWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
+      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+    region_ = readRegion(objectArgument(info, 1, "region"), *model_);
+    specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
+    const Napi::Object options = objectArgument(info, 3, "options");
+    options_ = readBoundsOptions(options);
+    const Fields fields(options, "options");
+    search_.subproblems = fields.integer("subproblems", 0);
+    search_.leaves = options_.multipliers;
+    search_.learningRate = options_.learningRate;
+    search_.decay = options_.decay;
+  }
+
+ private:
+  void execute() override {
+    Workers workers(*pool_);
+    result_ = completeBounds(
+        model_->prepared, region_, specification_, options_, search_, workers, [this] { return cancelled(); },
+        [this](long done, long total) { progress(done, total); });
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("lower", float64Array(env, result_.lower));
+    out.Set("timedOut", uint8Array(env, result_.timedOut));
+    out.Set("subproblems", float64Array(env, {result_.subproblems.begin(), result_.subproblems.end()}));
+    if (!search_.leaves) return out;
+    Napi::Array rows = Napi::Array::New(env, result_.leaves.size());
+    for (size_t row = 0; row < result_.leaves.size(); ++row) rows.Set(row, leaves(env, result_.leaves[row]));
+    out.Set("leaves", rows);
+    return out;
+  }
+
+  /// NativeLeaf[] of one row.
+  Napi::Array leaves(Napi::Env env, const std::vector<Leaf>& given) {
+    Napi::Array out = Napi::Array::New(env, given.size());
+    for (size_t i = 0; i < given.size(); ++i) {
+      const Napi::HandleScope scope(env);
+      Napi::Object leaf = multipliersObject(env, model_->network, {given[i].multipliers});
+      leaf.Set("splits", splitsArray(env, model_->network, given[i].splits));
+      leaf.Set("lower", given[i].bound);
+      out.Set(i, leaf);
+    }
+    return out;
+  }
+
+  const SharedModel model_;
+  const SharedPool pool_;
+  Region region_;
+  Specification specification_;
+  BoundsOptions options_;
+  SearchOptions search_;
+  CompleteResult result_;
+};
+
+}  // namespace
+
+PromiseWorker* searchWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
+  return new SearchWorker(info, std::move(model), std::move(pool));
+}
+
+}  // namespace bulwark::addon

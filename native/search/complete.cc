@@ -1,0 +1,63 @@
+#include "search/complete.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "bounds/boxes.h"
+
+namespace bulwark {
+
+namespace {
+
+/// Images searched together: enough rows for full batches, few enough for their multipliers.
+constexpr int kImagesAtOnce = 32;
+
+}  // namespace
+
+CompleteResult completeBounds(const Prepared& prepared, const Region& region,
+                              const Specification& specification, const BoundsOptions& options,
+                              const SearchOptions& search, Workers& workers, const StopCheck& stop,
+                              const Progress& progress) {
+  const StopCheck stopOrLate = withTimeLimit(stop, options.timeLimit);
+  const int rowCount = specification.rowCount;
+  const size_t total = static_cast<size_t>(region.count) * rowCount;
+  const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
+  const DualPreset preset = presetOf(options.method);
+  const AscentOptions ascent{.iterations = options.iterations,
+                             .learningRate = options.learningRate,
+                             .decay = options.decay,
+                             .stopWhenProven = true};
+  CompleteResult result;
+  result.lower.assign(total, -std::numeric_limits<double>::infinity());
+  result.timedOut.assign(region.count, 1);
+  result.subproblems.assign(region.count, 0);
+  if (search.leaves) result.leaves.resize(total);
+  for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
+    const int count = std::min(kImagesAtOnce, region.count - first);
+    const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+    const SpecificationRows source(*images, workers.main(), specification, first);
+    const auto report = [&](long done, long) {
+      if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));
+    };
+    const RowResults roots =
+        boundRows(source, *images, workers, output, preset, ascent, stopOrLate, {}, {.multipliers = true});
+    const size_t base = static_cast<size_t>(first) * rowCount;
+    if (stopOrLate()) {
+      std::copy(roots.lower.begin(), roots.lower.end(), result.lower.begin() + base);
+      break;
+    }
+    SearchResult found =
+        searchRows(source, roots, *images, workers, output, preset, search, stopOrLate, report);
+    std::copy(found.lower.begin(), found.lower.end(), result.lower.begin() + base);
+    std::copy(found.subproblems.begin(), found.subproblems.end(), result.subproblems.begin() + first);
+    std::move(found.leaves.begin(), found.leaves.end(), result.leaves.begin() + (search.leaves ? base : 0));
+    const bool cut = stopOrLate();
+    for (int i = 0; i < count; ++i) {
+      const auto* proven = found.proven.data() + static_cast<size_t>(i) * rowCount;
+      result.timedOut[first + i] = cut && std::find(proven, proven + rowCount, 0) != proven + rowCount;
+    }
+  }
+  return result;
+}
+
+}  // namespace bulwark

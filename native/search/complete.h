@@ -1,0 +1,22 @@
+// Bounds that are decided, not only computed: the joint bound, then branch and bound on the rows it leaves.
+#pragma once
+
+#include "bounds/bounds.h"
+#include "search/search.h"
+
+namespace bulwark {
+
+struct CompleteResult {
+  std::vector<double> lower;              // [count][rowCount]
+  std::vector<uint8_t> timedOut;          // [count] 1: the stop check cut this image short
+  std::vector<int64_t> subproblems;       // [count] bounded beside the roots
+  std::vector<std::vector<Leaf>> leaves;  // [count][rowCount] of rows with lower > 0; empty unless asked for
+};
+
+/// `options.method` joint bounds the roots, with `options.boxes`; its `timeLimit` is for all.
+CompleteResult completeBounds(const Prepared& prepared, const Region& region,
+                              const Specification& specification, const BoundsOptions& options,
+                              const SearchOptions& search, Workers& workers, const StopCheck& stop,
+                              const Progress& progress);
+
+}  // namespace bulwark

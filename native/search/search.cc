@@ -1,0 +1,228 @@
+#include "search/search.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "search/subproblem_rows.h"
+
+namespace bulwark {
+
+namespace {
+
+size_t bytesOf(const Multipliers& multipliers) {
+  size_t floats = multipliers.lambda.size() + 1;
+  for (const auto& slope : multipliers.slope) floats += slope.size();
+  return floats * sizeof(float);
+}
+
+/// Worst bound first; ties by age, so that rounds depend on neither addresses nor threads.
+struct WorstFirst {
+  bool operator()(const Subproblem& a, const Subproblem& b) const {
+    return a.bound != b.bound ? a.bound < b.bound : a.age < b.age;
+  }
+};
+
+class Search {
+ public:
+  Search(const RowSource& source, const Images& images, Workers& workers, int target,
+         const DualPreset& preset, const SearchOptions& options, const StopCheck& stop)
+      : source_(source),
+        images_(images),
+        workers_(workers),
+        target_(target),
+        preset_(preset),
+        options_(options),
+        stop_(stop),
+        abandoned_(images.count(), 0),
+        unsettled_(source.count(), 0) {
+    result_.lower.assign(source.count(), std::numeric_limits<double>::infinity());
+    result_.proven.assign(source.count(), 0);
+    result_.subproblems.assign(images.count(), 0);
+    if (options.leaves) result_.leaves.resize(source.count());
+  }
+
+  SearchResult run(const RowResults& roots, const Progress& progress) {
+    enterRoots(roots);
+    while (!queue_.empty() && !stop_()) {
+      round();
+      if (progress) progress(settledRows(), source_.count());
+    }
+    for (const Subproblem& left : queue_) noteBound(left.row, left.bound);
+    for (long row = 0; row < source_.count(); ++row) {
+      result_.proven[row] = unsettled_[row] == 0;
+      if (!result_.proven[row] && options_.leaves) result_.leaves[row].clear();
+    }
+    return std::move(result_);
+  }
+
+ private:
+  /// Bounds branches; `parents` holds a sound bound for each, which the ascent can only raise.
+  struct Climbed {
+    SubproblemRows rows;
+    RowResults results;
+  };
+  Climbed climbed(std::vector<Branch> branches, int steps, int candidates) {
+    SubproblemRows rows(source_, std::move(branches), candidates);
+    const AscentOptions ascent{.iterations = steps,
+                               .learningRate = options_.learningRate,
+                               .decay = options_.decay,
+                               .stopWhenProven = true};
+    RowResults results =
+        boundRows(rows, images_, workers_, target_, preset_, ascent, stop_, {}, {.multipliers = true}, &rows);
+    return {std::move(rows), std::move(results)};
+  }
+
+  void enterRoots(const RowResults& roots) {
+    std::vector<Branch> open;
+    for (long row = 0; row < source_.count(); ++row) {
+      unsettled_[row] = 1;
+      if (roots.lower[row] > 0) {
+        close(row, {}, roots.multipliers[row], roots.lower[row]);
+      } else {
+        open.push_back({row, {}, std::make_shared<Multipliers>(roots.multipliers[row])});
+      }
+    }
+    const Climbed root = climbed(std::move(open), options_.steps, options_.candidates);
+    for (long i = 0; i < root.rows.count(); ++i) {
+      settle(root, i, roots.lower[root.rows.branch(i).row]);
+    }
+  }
+
+  /// Splits the worst subproblems: trials on both sides of their candidates, then the best split's children.
+  void round() {
+    const std::vector<Subproblem> worst = takeWorst();
+    std::vector<Branch> trials;
+    for (const Subproblem& parent : worst) {
+      for (const Candidate& candidate : parent.candidates) {
+        for (bool active : {true, false}) trials.push_back(childOf(parent, candidate, active));
+      }
+    }
+    const Climbed trial = climbed(std::move(trials), options_.trialSteps, 0);
+    if (stop_()) return putBack(worst);
+
+    std::vector<Branch> children;
+    std::vector<double> bounds;
+    long at = 0;
+    for (const Subproblem& parent : worst) {
+      const long pair = at + 2 * bestPair(trial.results, at, static_cast<long>(parent.candidates.size()));
+      at += 2 * static_cast<long>(parent.candidates.size());
+      unsettled_[parent.row] += 1;  // two children for one parent
+      for (long side : {pair, pair + 1}) {
+        const double bound = std::max(parent.bound, trial.results.lower[side]);
+        const Branch& branch = trial.rows.branch(side);
+        result_.subproblems[source_.image(parent.row)] += 1;
+        if (trial.results.lower[side] > 0) {
+          close(branch.row, branch.splits, trial.results.multipliers[side], bound);
+          continue;
+        }
+        children.push_back(
+            {branch.row, branch.splits, std::make_shared<Multipliers>(trial.results.multipliers[side])});
+        bounds.push_back(bound);
+      }
+    }
+    const Climbed kept = climbed(std::move(children), options_.steps, options_.candidates);
+    for (long i = 0; i < kept.rows.count(); ++i) settle(kept, i, bounds[i]);
+  }
+
+  std::vector<Subproblem> takeWorst() {
+    std::vector<Subproblem> worst;
+    while (!queue_.empty() && static_cast<int>(worst.size()) < options_.batch) {
+      Subproblem next = std::move(queue_.extract(queue_.begin()).value());
+      const int image = source_.image(next.row);
+      if (result_.subproblems[image] >= options_.subproblems) abandoned_[image] = 1;
+      if (abandoned_[image]) {
+        noteBound(next.row, next.bound);
+        continue;
+      }
+      if (next.start) kept_ -= bytesOf(*next.start);
+      worst.push_back(std::move(next));
+    }
+    return worst;
+  }
+
+  void putBack(const std::vector<Subproblem>& taken) {
+    for (const Subproblem& each : taken) noteBound(each.row, each.bound);
+  }
+
+  static Branch childOf(const Subproblem& parent, const Candidate& candidate, bool active) {
+    Branch child{parent.row, parent.splits, parent.start};
+    child.splits.push_back({candidate.relu, candidate.feature, active});
+    return child;
+  }
+
+  /// The pair of trials whose worse side is best; the better side breaks near-ties.
+  static long bestPair(const RowResults& trials, long first, long pairs) {
+    constexpr double kOtherSide = 0.1;
+    long best = 0;
+    double bestScore = -std::numeric_limits<double>::infinity();
+    for (long pair = 0; pair < pairs; ++pair) {
+      // Beyond 0 a bound gains nothing more.
+      const double a = std::min(0.0, trials.lower[first + 2 * pair]);
+      const double b = std::min(0.0, trials.lower[first + 2 * pair + 1]);
+      const double score = std::min(a, b) + kOtherSide * std::max(a, b);
+      if (score > bestScore) {
+        best = pair;
+        bestScore = score;
+      }
+    }
+    return best;
+  }
+
+  /// A climbed branch is proven, or waits to be split, or cannot be split and ends its image.
+  void settle(const Climbed& climbed, long i, double known) {
+    const Branch& branch = climbed.rows.branch(i);
+    const double bound = std::max(known, climbed.results.lower[i]);
+    if (climbed.results.lower[i] > 0) {
+      close(branch.row, branch.splits, climbed.results.multipliers[i], bound);
+      return;
+    }
+    if (climbed.rows.candidates(i).empty()) {
+      // Cut short, it would have gone on; finished, no split is left to make.
+      if (climbed.results.finished[i]) abandoned_[source_.image(branch.row)] = 1;
+      noteBound(branch.row, bound);
+      return;
+    }
+    Subproblem open{branch.row, made_++, branch.splits, bound, nullptr, climbed.rows.candidates(i)};
+    const size_t bytes = bytesOf(climbed.results.multipliers[i]);
+    if (kept_ + bytes <= options_.memory) {
+      kept_ += bytes;
+      open.start = std::make_shared<Multipliers>(climbed.results.multipliers[i]);
+    }
+    queue_.insert(std::move(open));
+  }
+
+  void close(long row, std::vector<Split> splits, const Multipliers& multipliers, double bound) {
+    noteBound(row, bound);
+    unsettled_[row] -= 1;
+    if (options_.leaves) result_.leaves[row].push_back({std::move(splits), multipliers, bound});
+  }
+
+  void noteBound(long row, double bound) { result_.lower[row] = std::min(result_.lower[row], bound); }
+
+  long settledRows() const { return static_cast<long>(std::count(unsettled_.begin(), unsettled_.end(), 0)); }
+
+  const RowSource& source_;
+  const Images& images_;
+  Workers& workers_;
+  const int target_;
+  const DualPreset preset_;
+  const SearchOptions options_;
+  const StopCheck& stop_;
+  std::vector<char> abandoned_;  // per image
+  std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
+  std::set<Subproblem, WorstFirst> queue_;
+  size_t kept_ = 0;  // bytes of multipliers in the queue
+  long made_ = 0;
+  SearchResult result_;
+};
+
+}  // namespace
+
+SearchResult searchRows(const RowSource& source, const RowResults& roots, const Images& images,
+                        Workers& workers, int target, const DualPreset& preset, const SearchOptions& options,
+                        const StopCheck& stop, const Progress& progress) {
+  return Search(source, images, workers, target, preset, options, stop).run(roots, progress);
+}
+
+}  // namespace bulwark

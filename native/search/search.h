@@ -1,0 +1,40 @@
+// Branch and bound on the one dual: a row is proven when every leaf of its tree of splits is.
+#pragma once
+
+#include <vector>
+
+#include "bounds/options.h"
+#include "bounds/rows.h"
+#include "bounds/schedule.h"
+#include "search/subproblem.h"
+
+namespace bulwark {
+
+struct SearchOptions {
+  long subproblems = 100000;        // most subproblems per image
+  int candidates = 6;               // neurons tried by a few steps on both sides before one is split
+  int trialSteps = 8;               // ascent steps of a trial
+  int steps = 40;                   // further ascent steps of a kept child
+  int batch = 64;                   // subproblems split per round, worst bounds first
+  size_t memory = size_t{1} << 30;  // bytes of multipliers kept for open subproblems; later ones start afresh
+  bool leaves = false;              // also return what proves every leaf
+  double learningRate = 0.1;
+  double decay = 0.985;
+};
+
+struct SearchResult {
+  std::vector<double> lower;              // per row: the smallest bound of its leaves, open ones included
+  std::vector<uint8_t> proven;            // per row: every leaf is proven
+  std::vector<long> subproblems;          // per image: bounded
+  std::vector<std::vector<Leaf>> leaves;  // per row, of proven rows, when asked for
+};
+
+/// Searches the rows of `source`, starting from `roots`: a bound and its multipliers for each row. An image
+/// is left with what is known once one of its rows cannot be split further or it has used up its subproblems,
+/// all images once `stop` says so; `lower` is sound at any time. The rounds are the same for any number of
+/// threads.
+SearchResult searchRows(const RowSource& source, const RowResults& roots, const Images& images,
+                        Workers& workers, int target, const DualPreset& preset, const SearchOptions& options,
+                        const StopCheck& stop, const Progress& progress);
+
+}  // namespace bulwark
