@@ -9,3 +9,4 @@ export * from './errors.js';
 export * from './model/index.js';
 export * from './problem/index.js';
 export * from './verify/index.js';
+export * from './vnnlib/index.js';

@@ -4,6 +4,8 @@ import { AbortError, BulwarkError } from '../errors.js';
 import { addCertify } from './certify.js';
 import { addInspect } from './inspect.js';
 import { addRadius } from './radius.js';
+import { addVnnComp } from './vnncomp.js';
+import { addVnnLib } from './vnnlib.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -47,6 +49,8 @@ function buildProgram(signal: AbortSignal): Command {
   addCertify(program, signal);
   addRadius(program, signal);
   addInspect(program, signal);
+  addVnnLib(program, signal);
+  addVnnComp(program, signal);
   return program;
 }
 

@@ -13,3 +13,5 @@ export {
   box,
 } from './region.js';
 export { type Specification, margins, outputs, rows } from './specification.js';
+export type { Problem } from './problem.js';
+export { type VnnLib, isCounterexample, parseVnnLib } from './vnnlib/index.js';

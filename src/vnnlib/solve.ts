@@ -19,7 +19,7 @@ const cascade: readonly MethodOptions[] = [
   { method: 'joint', boxes: 'optimised', iterations: 150, stopWhenProven: true },
 ];
 
-const quickAttack = { steps: 40, restarts: 1, starts: 16, descentSteps: 30 };
+const quickAttack = { steps: 40, restarts: 1, starts: 96, descentSteps: 50 };
 const strongAttack = { steps: 200, restarts: 20, starts: 128, descentSteps: 60 };
 const strongRounds = 4;
 
