@@ -87,11 +87,13 @@ class Cascade {
     for (const stage of this.#options.stages) {
       const open = this.#all.filter(({ verdict }) => verdict === undefined);
       if (open.length === 0) return;
-      if (performance.now() >= this.#deadline) break;
+      if (performance.now() >= this.#deadline && !stage.alone) break;
       for (const image of open) image.method = stage.name;
-      await this.#together(open, (images) =>
-        stage.kind === 'attack' ? this.#attack(images, stage) : this.#bounds(images, stage),
-      );
+      for (const group of stage.alone ? open.map((image) => [image]) : [open]) {
+        await this.#together(group, (images) =>
+          stage.kind === 'attack' ? this.#attack(images, stage) : this.#bounds(images, stage),
+        );
+      }
     }
     const late = performance.now() >= this.#deadline;
     for (const image of this.#all) image.verdict ??= late ? 'timeout' : 'unknown';
@@ -158,11 +160,11 @@ class Cascade {
   async #attack(images: readonly Progress[], stage: Stage & { kind: 'attack' }): Promise<void> {
     const { margin } = await this.#verifier.attack(this.#model, this.#region(images), {
       ...stage.options,
-      ...this.#call(),
+      ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
     });
     images.forEach((image, i) => {
-      image.attackMargin = margin[i];
+      image.attackMargin = Math.min(image.attackMargin ?? Infinity, margin[i]);
       if (margin[i] < 0) image.verdict = 'falsified';
     });
   }
@@ -170,7 +172,7 @@ class Cascade {
   async #bounds(images: readonly Progress[], stage: Stage & { kind: 'bounds' }): Promise<void> {
     const { lower, shape, timedOut } = await this.#verifier.bounds(this.#model, this.#region(images), {
       ...stage.options,
-      ...this.#call(),
+      ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,
     });
@@ -196,9 +198,10 @@ class Cascade {
     );
   }
 
-  #call(): { signal: AbortSignal; timeLimit: number } {
-    const left = (this.#deadline - performance.now()) / 1000;
-    return { signal: this.#options.signal, timeLimit: left === Infinity ? 0 : Math.max(1e-3, left) };
+  #call(stage?: Stage): { signal: AbortSignal; timeLimit: number } {
+    const { signal, timeLimit } = this.#options;
+    const left = stage?.alone ? timeLimit || Infinity : (this.#deadline - performance.now()) / 1000;
+    return { signal, timeLimit: left === Infinity ? 0 : Math.max(1e-3, left) };
   }
 }
 

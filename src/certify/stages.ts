@@ -2,9 +2,14 @@ import type { Norm } from '../problem/region.js';
 import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
 
 /** One attempt to settle an image: an attack or a bound. */
-export type Stage =
-  | { readonly name: string; readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
-  | { readonly name: string; readonly kind: 'bounds'; readonly options: MethodOptions };
+export type Stage = {
+  readonly name: string;
+  /** Images are taken one at a time, each under its own time limit: for stages that can take very long. */
+  readonly alone?: boolean;
+} & (
+  | { readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
+  | { readonly kind: 'bounds'; readonly options: MethodOptions }
+);
 
 export interface StageOptions {
   method: Method;
@@ -14,8 +19,9 @@ export interface StageOptions {
 
 /**
  * The cascade, cheapest first. `joint` is preceded by CROWN on cheap boxes, which settles the easy
- * images at a fraction of the cost, and followed by joint on optimised boxes; any other method stands
- * alone, so that its figures are its own.
+ * images at a fraction of the cost, and followed by joint on optimised boxes. `complete` follows joint
+ * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
+ * for the same time. Any other method stands alone, so that its figures are its own.
  */
 export function stagesFor({ method, attack, norm }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
@@ -25,7 +31,7 @@ export function stagesFor({ method, attack, norm }: StageOptions): readonly Stag
       kind: 'attack',
       options: { steps: 20, restarts: 24, stopWhenFalsified: true },
     });
-  if (method === 'joint') {
+  if (method === 'joint' || method === 'complete') {
     // Outside of l2, cheap boxes are interval bounds and settle next to nothing.
     const cheapBoxes = norm === 'l2' ? 'cheap' : 'crown';
     stages.push({
@@ -33,12 +39,23 @@ export function stagesFor({ method, attack, norm }: StageOptions): readonly Stag
       kind: 'bounds',
       options: { method: 'crown', boxes: cheapBoxes, iterations: 0 },
     });
-    stages.push({ name: 'joint', kind: 'bounds', options: { method } });
+    stages.push({ name: 'joint', kind: 'bounds', options: { method: 'joint' } });
+  }
+  if (method === 'joint') {
     stages.push({
       name: 'joint, optimised boxes',
       kind: 'bounds',
       options: { method, boxes: 'optimised', boxIterations: 5 },
     });
+  } else if (method === 'complete') {
+    if (attack) {
+      stages.push({
+        name: 'strong attack',
+        kind: 'attack',
+        options: { steps: 100, restarts: 256, stopWhenFalsified: true },
+      });
+    }
+    stages.push({ name: 'complete', kind: 'bounds', alone: true, options: { method } });
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });
   }

@@ -1,0 +1,144 @@
+/** Writing certificates; the format is in docs/certificate-format.md, its reader in certificate/. */
+import { createHash } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CertificateChecker, hashOf } from '../certificate/checker.js';
+import {
+  type Assurance,
+  type BoxClaim,
+  type Certificate,
+  type Header,
+  type Leaf,
+  magic,
+  version,
+} from '../certificate/format.js';
+import { DataError } from '../errors.js';
+import type { Model } from '../model/index.js';
+import { claimNorms } from './norm-claims.js';
+
+/** What proves one row: leaves whose splits cover the region; one leaf without splits where none was needed. */
+export interface RowEvidence {
+  readonly leaves: readonly Leaf[];
+}
+
+/** What an image's certificate is made of. */
+export interface ImageEvidence {
+  /** Index of the image in the data. */
+  readonly index: number;
+  readonly center: Float64Array;
+  readonly label: number;
+  readonly region: Header['region'];
+  readonly assurance: Assurance;
+  /** In the order of `margins(label)`. */
+  readonly rows: readonly RowEvidence[];
+  /** Bounds of single pre-activations that the rows rely on, in the order of their ReLUs. */
+  readonly boxes?: readonly BoxClaim[];
+  /** The bounds that were found for the rows; never claimed where the checker proves less. */
+  readonly lower: ArrayLike<number>;
+}
+
+/** The ending of certificate files. */
+export const certificateSuffix = '.cert';
+
+/** Makes the certificates of one model. Deriving its norms takes seconds, once. */
+export class CertificateMaker {
+  readonly #model: Model;
+  readonly #checker: CertificateChecker;
+  readonly #norms: readonly number[];
+
+  /** @throws UnsupportedError or CertificateError for a model that the checker cannot handle. */
+  constructor(model: Model) {
+    this.#model = model;
+    this.#checker = new CertificateChecker(model);
+    this.#norms = claimNorms(this.#checker.steps, this.#checker.norms);
+  }
+
+  /**
+   * A certificate that the checker accepts: it claims for each row the smaller of the bound found and
+   * the bound that the checker derives from the multipliers (the same on every machine, float64
+   * arithmetic being fixed).
+   *
+   * @returns undefined if the checker's bound of a row is not positive.
+   * @throws CertificateError if the evidence does not fit the model or does not cover the region.
+   */
+  make(evidence: ImageEvidence): Certificate | undefined {
+    const { normalization } = this.#model;
+    const { index, center, label, region, assurance, lower } = evidence;
+    const certificate = {
+      model: this.#model.sha256,
+      normalization: normalization ? hashOf(normalization.mean, normalization.std) : null,
+      index,
+      center: hashOf(center),
+      region,
+      specification: { label },
+      assurance,
+      norms: this.#norms,
+      relus: this.#model.graph.nodes.flatMap(({ op, shape }) =>
+        op === 'relu' ? [shape.reduce((a, b) => a * b, 1)] : [],
+      ),
+      boxes: evidence.boxes ?? [],
+      rows: evidence.rows.map(({ leaves }) => leaves),
+    };
+    const proven = this.#checker.bounds(certificate, center);
+    const margins = Array.from(proven, (bound, row) => Math.min(bound, lower[row]));
+    return margins.every((margin) => margin > 0) ? { ...certificate, margins } : undefined;
+  }
+}
+
+/**
+ * Writes `<index>.cert` into the folder, which is made if missing; whole or not at all.
+ *
+ * @returns the file's path.
+ * @throws DataError if it cannot be written.
+ */
+export async function writeCertificate(folder: string, certificate: Certificate): Promise<string> {
+  const path = join(folder, `${String(certificate.index).padStart(6, '0')}${certificateSuffix}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(`${path}.part`, encodeCertificate(certificate));
+    await rename(`${path}.part`, path);
+  } catch (cause) {
+    throw new DataError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
+  return path;
+}
+
+/** The file's bytes, checksum included. */
+export function encodeCertificate(certificate: Certificate): Uint8Array {
+  const { boxes, rows, ...header } = certificate;
+  const text = Buffer.from(JSON.stringify(header));
+  const parts: Uint8Array[] = [Buffer.from(magic, 'latin1'), words([version, text.length]), text];
+  parts.push(words([boxes.length]));
+  for (const box of boxes) parts.push(words(neuronWords(box)), ...leafBytes(box.leaf));
+  for (const leaves of rows) {
+    parts.push(words([leaves.length]));
+    for (const leaf of leaves) parts.push(...leafBytes(leaf));
+  }
+  const body = Buffer.concat(parts);
+  return Buffer.concat([body, createHash('sha256').update(body).digest()]);
+}
+
+function neuronWords({ relu, neuron, active }: { relu: number; neuron: number; active: boolean }): number[] {
+  return [relu, 2 * neuron + (active ? 1 : 0)];
+}
+
+function leafBytes({ splits, slope, lambda, inputLambda }: Leaf): Uint8Array[] {
+  return [
+    words([splits.length, ...splits.flatMap(neuronWords)]),
+    floats(slope),
+    floats(lambda),
+    floats([inputLambda]),
+  ];
+}
+
+function words(values: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(4 * values.length);
+  values.forEach((value, i) => bytes.writeUInt32LE(value, 4 * i));
+  return bytes;
+}
+
+function floats(values: ArrayLike<number>): Uint8Array {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (let i = 0; i < values.length; i += 1) bytes.writeFloatLE(values[i], 4 * i);
+  return bytes;
+}

@@ -1,0 +1,93 @@
+/** Spectral norms that certificates claim: guessed here, proven by the checker. */
+import { Norms, type Steps } from '../certificate/network.js';
+import type { Matrix } from '../certificate/sparse.js';
+import { CertificateError } from '../errors.js';
+
+/** Lanczos steps; the guess is then usually right to ten digits. */
+const mostSteps = 200;
+
+/**
+ * One claim for each affine step, in order, as small as the checker can prove it.
+ *
+ * @param norms where they are proven.
+ * @throws CertificateError if no bound of a layer can be proven.
+ */
+export function claimNorms(steps: Steps, norms: Norms): number[] {
+  return steps.flatMap((step, i) => {
+    if (!step?.affine) return [];
+    const { matrix } = step.affine;
+    const guess = Math.sqrt(largestEigenvalue(matrix));
+    for (let slack = 1e-7; slack < 10; slack *= 4) {
+      const claim = guess * (1 + slack) + 1e-120;
+      if (norms.holds(i, claim)) return [claim];
+    }
+    const simple = Math.sqrt(largestSum(matrix, 'row') * largestSum(matrix, 'column')) * (1 + 1e-12) + 1e-120;
+    if (norms.holds(i, simple)) return [simple];
+    throw new CertificateError(`no bound on the norm of affine step ${i} could be proven`);
+  });
+}
+
+function largestSum({ rows, columns, start, column, value }: Matrix, of: 'row' | 'column'): number {
+  const sums = new Float64Array(of === 'row' ? rows : columns);
+  for (let i = 0; i < rows; i += 1) {
+    for (let k = start[i]; k < start[i + 1]; k += 1) sums[of === 'row' ? i : column[k]] += Math.abs(value[k]);
+  }
+  return sums.reduce((most, sum) => Math.max(most, sum), 0);
+}
+
+/** The largest eigenvalue of A A^T, from below, by the Lanczos method. */
+function largestEigenvalue(matrix: Matrix): number {
+  const { rows } = matrix;
+  const diagonal: number[] = [];
+  const beside: number[] = [];
+  let state = 1;
+  let now = Float64Array.from({ length: rows }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  let before = new Float64Array(rows);
+  let size = norm(now);
+  for (let step = 0; step < Math.min(rows, mostSteps) && size > 1e-14 * (diagonal[0] ?? 0); step += 1) {
+    for (let i = 0; i < rows; i += 1) now[i] /= size;
+    const next = timesGram(matrix, now);
+    const along = next.reduce((sum, value, i) => sum + value * now[i], 0);
+    for (let i = 0; i < rows; i += 1) next[i] -= along * now[i] + (beside.at(-1) ?? 0) * before[i];
+    diagonal.push(along);
+    size = norm(next);
+    beside.push(size);
+    [before, now] = [now, next];
+  }
+  return largestOfTridiagonal(diagonal, beside);
+}
+
+function timesGram({ rows, columns, start, column, value }: Matrix, x: Float64Array): Float64Array {
+  const through = new Float64Array(columns);
+  for (let i = 0; i < rows; i += 1) {
+    for (let k = start[i]; k < start[i + 1]; k += 1) through[column[k]] += value[k] * x[i];
+  }
+  const result = new Float64Array(rows);
+  for (let i = 0; i < rows; i += 1) {
+    for (let k = start[i]; k < start[i + 1]; k += 1) result[i] += value[k] * through[column[k]];
+  }
+  return result;
+}
+
+/** By bisection on whether all pivots of `middle I - T` are positive. */
+function largestOfTridiagonal(diagonal: readonly number[], beside: readonly number[]): number {
+  let low = 0;
+  let high = 4 * Math.max(...diagonal, ...beside);
+  while (high - low > 1e-13 * high) {
+    const middle = (low + high) / 2;
+    let pivot = middle - diagonal[0];
+    for (let i = 1; i < diagonal.length && pivot > 0; i += 1) {
+      pivot = middle - diagonal[i] - beside[i - 1] ** 2 / pivot;
+    }
+    if (pivot > 0) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+function norm(x: Float64Array): number {
+  return Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
+}
