@@ -1,0 +1,45 @@
+/**
+ * Floating-point facts that the checker rests on. All arithmetic is IEEE float64, rounded to nearest:
+ * `fl(a op b) = (a op b)(1 + d) + t` with |d| <= u = 2^-53, and |t| <= 2^-1075 for products and
+ * quotients only (underflow).
+ *
+ * Lemma 1. Let s be the computed sum of n terms, each a product of at most two given numbers, in any
+ * order, and m the computed sum of their absolute values. Then s is within `gamma(n) * m + n 2^-1074`
+ * of the true sum, and the true sum of absolute values is at most `m * (1 + gamma(n)) + n 2^-1074`.
+ * Proof: the errors are at most `g = n u / (1 - n u)` times the true sum of absolute values (Higham,
+ * Accuracy and Stability, section 3.1), which is at most m / (1 - g). `gamma(n)` is more than twice
+ * `(n + 8) u`, so it also pays for the roundings of m, of a few numbers added to it, and of the products
+ * in the statement itself, for every n below 10^13.
+ *
+ * Lemma 2. No number that the checker computes with exceeds 2^150 (`checked` refuses larger ones, and
+ * NaN), so what underflows in a term is below 2^-1074 2^150 < `tiny` = 2^-900 however it is multiplied
+ * on; every bound is widened by `tiny` for each term.
+ */
+import { CertificateError } from '../errors.js';
+
+export const unit = 2 ** -53;
+export const tiny = 2 ** -900;
+
+export function gamma(n: number): number {
+  return 2.3e-16 * (n + 8);
+}
+
+/** @throws CertificateError for a NaN, or a number above 2^150. */
+export function checked(x: Float64Array, what: string): Float64Array {
+  const bad = x.findIndex((value) => !(Math.abs(value) <= 2 ** 150));
+  if (bad < 0) return x;
+  throw new CertificateError(`${what} has the value ${x[bad]}, which the checker does not compute with`);
+}
+
+/** An upper bound of the euclidean norm (Lemma 1). */
+export function normUp(x: Float64Array): number {
+  let squares = 0;
+  for (const value of x) squares += value * value;
+  return Math.sqrt(squares + tiny * x.length) * (1 + gamma(x.length));
+}
+
+/** One interval for each feature. */
+export interface Box {
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
