@@ -168,6 +168,51 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
   });
 });
 
+// phi over a box is at least phi over all of R, and with the ball's multiplier 0 it is CROWN's: so at the
+// multipliers of either, joint says at least as much, and the ascent keeps the best.
+const Test orderTest("dual: joint is above crown and sdp-crown from their multipliers", [](Context& context,
+                                                                                           Backend& backend) {
+  Random& random = context.random;
+  int strictly = 0;
+  for (const Method method : {Method::crown, Method::alphaCrown, Method::sdpCrown}) {
+    for (const auto& [networkName, network] : boundsNetworks(random)) {
+      for (const auto& [regionName, region] : boundsRegions(random, 3, network.inputSize())) {
+        // An evaluation moves the clipped ball's multiplier on, so there the values have different ones.
+        if (region.clipped() && region.kind == InputKind::l2) continue;
+        const ReadyImages ready(network, backend, region, true);
+        const int outputs = network.outputSize();
+        ReadyRows from(random, ready.images, backend, 1, presetOf(method));
+        ReadyRows joint(random, ready.images, backend, 1, presetOf(Method::joint));
+        std::vector<double> below, above;
+        for (int step = 0; step < 3; ++step) {
+          from.batch.evaluate(below);
+          if (step < 2) ascendOnce(from.batch);
+        }
+        std::vector<float> packed;
+        std::vector<int32_t> each;
+        for (int row = 0; row < from.batch.rows(); ++row) {
+          packed.insert(packed.end(), from.c[row].begin(), from.c[row].end());
+          each.push_back(row);
+        }
+        context.check(static_cast<int>(packed.size()) == from.batch.rows() * outputs, "coefficients");
+        backend.pack(packed.data(), from.batch.rows(), joint.batch.staging());
+        joint.batch.load(each, from.image);
+        for (int row = 0; row < from.batch.rows(); ++row) joint.batch.start(row, from.batch.multipliers(row));
+        joint.batch.evaluate(above);
+        for (int row = 0; row < from.batch.rows(); ++row) {
+          if (std::isnan(below[row])) continue;  // it says nothing
+          const double scale = 1 + std::abs(below[row]);
+          context.check(above[row] >= below[row] - 1e-5 * scale, networkName + ", " + regionName + ": " +
+                                                                     std::to_string(above[row]) + " < " +
+                                                                     std::to_string(below[row]));
+          strictly += above[row] > below[row] + 1e-3 * scale;
+        }
+      }
+    }
+  }
+  context.check(strictly > 100, "often it says more");
+});
+
 /// Soundness of the reference and the engine at once: no point of the region undercuts.
 const Test soundTest("dual: sampled points stay above the bound", [](Context& context) {
   const std::unique_ptr<Backend> backend = makeCpuBackend();

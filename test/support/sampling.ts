@@ -7,7 +7,7 @@ export function samplePoints(random: Random, region: Region, image: number, coun
   const { size } = region;
   const from = image * size;
   const center = region.center.subarray(from, from + size);
-  const points = [Float64Array.from(center)];
+  const points: Float64Array[] = [Float64Array.from(center)];
   while (points.length < count) points.push(samplePoint(random, region, image, points.length));
   return points;
 }
