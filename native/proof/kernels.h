@@ -1,0 +1,94 @@
+// The loops of the proof that run over many features, compiled once per instruction set. Rows lie in lanes,
+// [feature][lane], of one image each; lanes do not influence one another.
+#pragma once
+
+#include <cstdint>
+
+namespace bulwark::proof {
+
+/// Most lanes of a call; every call has 4 or 8.
+constexpr int kMostLanes = 8;
+/// Sums run over this many features before they are added to a total.
+constexpr int kChunk = 64;
+/// Outputs of a tile.
+constexpr int kTile = 4;
+
+/// Input features [in, in + length), times weights[length][kTile] from `weights` tiles on.
+struct Segment {
+  int32_t in, length;
+  int64_t weights;
+};
+/// Up to kTile neighbouring outputs that read the same segments, shifted by `in` and `weights`.
+struct Tile {
+  int32_t out, outputs, in, segment, segmentCount;
+  int64_t weights;
+};
+
+struct ProductCall {
+  const Tile* tiles;
+  int tileCount;
+  const Segment* segments;
+  const double* weights;
+  const double* in;
+  double* out;
+};
+
+/// The box of one feature, lane by lane, where a split narrowed it.
+struct SplitBox {
+  int32_t feature;
+  double lower[kMostLanes], upper[kMostLanes];
+};
+
+/// Rigorous minima of c relu(z) - v z + lambda / 2 (z - zhat)^2 over boxes; see kernels.inl.
+struct ReluCall {
+  int features, lanes;
+  const double* c;
+  double* v;                                   // out
+  const float* const* slope;                   // [lane][feature]
+  const double *lambda, *inverse;              // [lane]; inverse is any number near 1 / lambda
+  const double *lower, *upper, *zhat, *reach;  // [feature]; reach = max(|lower|, |upper|) + |zhat|
+  const SplitBox* splits;                      // by feature
+  int splitCount;
+  double *sum, *magnitude;  // [lane], added to
+};
+
+/// The sums that bounds over the input need.
+struct InputCall {
+  int features, lanes;
+  const double* g;
+  const double *lambda, *inverse;                // [lane]
+  const double *center, *lower, *upper, *reach;  // [feature]; reach = max(|lower|, |upper|) + |center|
+  double *boxed, *boxedMagnitude;                // minimum of g x + lambda / 2 (x - center)^2 over the box
+  double *linear, *linearMagnitude;              // g center
+  double *squares, *largest;                     // g^2, |g|
+};
+
+struct KernelTable {
+  /// out = A in.
+  void (*product)(const ProductCall&, int lanes);
+  /// Four lanes: A in the first two, |A| in the others.
+  void (*mixedProduct)(const ProductCall&);
+  void (*relu)(const ReluCall&);
+  void (*input)(const InputCall&);
+  /// sum += g bias, magnitude += |g| weight; either of bias and weight may be absent.
+  void (*weigh)(int features, int lanes, const double* g, const double* bias, const double* weight,
+                double* sum, double* magnitude);
+  /// into += from, magnitude += (|into| + |from|) weight.
+  void (*accumulate)(int features, int lanes, const double* from, double* into, const double* weight,
+                     double* magnitude);
+};
+
+namespace portable {
+extern const KernelTable table;
+}
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
+
+/// The best table for this machine.
+const KernelTable& kernels();
+
+}  // namespace bulwark::proof

@@ -1,0 +1,48 @@
+// One affine operator of the exact network, ready for products in lanes.
+#pragma once
+
+#include <vector>
+
+#include "network/network.h"
+#include "proof/kernels.h"
+
+namespace bulwark::proof {
+
+class Operator {
+ public:
+  explicit Operator(const Affine&);
+
+  /// x = A^T y for rows in lanes.
+  void adjoint(const KernelTable&, int lanes, const double* y, double* x) const;
+  /// Four lanes: y = A x in the first two, |A| x in the others.
+  void forwardMixed(const KernelTable&, const double* x, double* y) const;
+
+  /// Most products that one entry of A x sums, and of A^T y.
+  int forwardTerms() const { return forwardTerms_; }
+  int adjointTerms() const { return adjointTerms_; }
+  /// Copies entries and computes nothing.
+  bool copies() const { return !source_.empty(); }
+  const std::vector<double>& bias() const { return bias_; }  // empty: none
+  double largestConstant() const { return largestConstant_; }
+
+ private:
+  struct Plan {
+    std::vector<Tile> tiles;
+    std::vector<Segment> segments;
+    std::vector<double> weights;  // [..][kTile]
+    ProductCall call(const double* in, double* out) const;
+  };
+
+  void pack(const Linear&);
+  void pack(const Conv&);
+  void pack(const Scale&);
+  void pack(const Index&);
+
+  int in_, forwardTerms_ = 1, adjointTerms_ = 1;
+  double largestConstant_ = 0;
+  std::vector<double> bias_, diagonal_;
+  std::vector<int32_t> source_;
+  Plan forward_, adjoint_;
+};
+
+}  // namespace bulwark::proof

@@ -1,0 +1,114 @@
+#include "proof/proof_network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "network/fold.h"
+#include "network/norms.h"
+
+namespace bulwark::proof {
+namespace {
+
+constexpr int kMostFeatures = 1 << 20;
+
+bool isFinite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+/// An operator in float64 and how far, in Frobenius norm, it is from the exact one.
+struct Approximate {
+  Affine affine;
+  double frobenius, error;
+};
+
+std::optional<Approximate> composeUp(const Approximate& first, const Approximate& second) {
+  std::optional<Affine> both = bulwark::compose(first.affine, second.affine);
+  if (!both) return {};
+  const double terms = inputSize(second.affine) + 4.0;
+  const double error = up(second.error * (first.frobenius + first.error) + second.frobenius * first.error +
+                          gamma(terms) * second.frobenius * first.frobenius) +
+                       0x1p-960;  // what underflows: at most 2^70 products
+  const std::vector<double> norms = rowNorms(*both);
+  if (!isFinite(norms) || !std::isfinite(error)) return {};
+  return Approximate{std::move(*both), normUp(norms), error};
+}
+
+}  // namespace
+
+ProofNetwork::ProofNetwork(const std::vector<graph::Node>& graph, const NormBound& norm)
+    : network_(lower(graph, Folding::none)) {
+  for (int id = 0; id < nodeCount(); ++id) {
+    if (network_.nodes[id].kind == NodeKind::relu) relus_.push_back(id);
+    if (size(id) > kMostFeatures) {
+      throw std::invalid_argument("node '" + network_.nodes[id].name + "' has " + std::to_string(size(id)) +
+                                  " features, proofs are for at most " + std::to_string(kMostFeatures));
+    }
+    summationDepth_ += size(id) / kChunk + 8.0;
+  }
+  summationDepth_ += kChunk;
+  for (const Affine& affine : network_.affines) {
+    operators_.emplace_back(affine);
+    rowNorm_.push_back(rowNorms(affine));
+    frobenius_.push_back(normUp(rowNorm_.back()));
+  }
+  compose(norm);
+}
+
+void ProofNetwork::compose(const NormBound& norm) {
+  compositions_.resize(network_.affines.size());
+  std::vector<std::optional<Approximate>> composed(nodeCount());
+  std::vector<char> asked(nodeCount());
+  for (int id = 0; id < nodeCount(); ++id) {
+    const Node& node = network_.nodes[id];
+    if (node.kind != NodeKind::affine) {
+      for (const int input : node.inputs) asked[input] = 1;
+      continue;
+    }
+    Composition& result = compositions_[node.affine];
+    result.start = node.inputs[0];
+    Approximate chain{network_.affines[node.affine], frobenius_[node.affine], 0};
+    while (composed[result.start]) {
+      std::optional<Approximate> longer = composeUp(*composed[result.start], chain);
+      if (!longer) break;
+      chain = std::move(*longer);
+      result.start = compositions_[network_.nodes[result.start].affine].start;
+    }
+    asked[result.start] = 1;
+    for (const double value : rowNorms(chain.affine)) result.rowNorm.push_back(up(value + chain.error));
+    for (const double value : rowMaxima(chain.affine)) result.rowMax.push_back(up(value + chain.error));
+    composed[id] = std::move(chain);
+  }
+  for (int id = 0; id < nodeCount(); ++id) {
+    if (!composed[id] || !asked[id]) continue;
+    const double bound = std::min(norm(composed[id]->affine), composed[id]->frobenius);
+    compositions_[network_.nodes[id].affine].norm = up(bound + composed[id]->error);
+  }
+}
+
+int ProofNetwork::targetNode(int target) const {
+  return target < 0 ? nodeCount() - 1 : network_.nodes[relus_[target]].inputs[0];
+}
+
+std::vector<char> ProofNetwork::ancestors(int node) const {
+  std::vector<char> result(nodeCount());
+  result[node] = 1;
+  for (int id = node; id >= 0; --id) {
+    if (!result[id]) continue;
+    for (const int input : network_.nodes[id].inputs) result[input] = 1;
+  }
+  return result;
+}
+
+std::vector<int> ProofNetwork::relusBelow(int target) const {
+  const std::vector<char> needed = ancestors(targetNode(target));
+  std::vector<int> result;
+  for (size_t k = 0; k < relus_.size(); ++k) {
+    if (needed[relus_[k]]) result.push_back(static_cast<int>(k));
+  }
+  return result;
+}
+
+}  // namespace bulwark::proof

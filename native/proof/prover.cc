@@ -1,0 +1,318 @@
+#include "proof/prover.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "proof/input_term.h"
+#include "proof/rounding.h"
+
+namespace bulwark::proof {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("proof: " + what); }
+
+/// Doubles that start on a cache line: vectors then never cross one.
+struct AlignedDelete {
+  void operator()(double* p) const { ::operator delete[](p, std::align_val_t{64}); }
+};
+using Aligned = std::unique_ptr<double[], AlignedDelete>;
+
+Aligned allocate(size_t count) {
+  return Aligned(static_cast<double*>(::operator new[](count * sizeof(double), std::align_val_t{64})));
+}
+
+/// One walk back from a target, for the claims of a block: same image, same target.
+class Walk {
+ public:
+  Walk(const ProofNetwork& network, const ImageFacts& facts, const KernelTable& kernels,
+       std::span<const Claim* const> claims)
+      : network_(network),
+        facts_(facts),
+        kernels_(kernels),
+        claims_(claims),
+        lanes_(claims.size() <= 4 ? 4 : kMostLanes),
+        target_(network.targetNode(claims[0]->target)),
+        signal_(target_ + 1) {}
+
+  void run(double* bounds) {
+    start();
+    const std::vector<int> below = network_.relusBelow(claims_[0]->target);
+    int layer = static_cast<int>(below.size());
+    for (int id = target_; id > 0; --id) {
+      if (!signal_[id]) continue;
+      const Node& node = network_.network().nodes[id];
+      switch (node.kind) {
+        case NodeKind::affine:
+          passAffine(id, node.inputs[0]);
+          break;
+        case NodeKind::add:
+          if (!facts_.at(id).loss.empty()) lose(id);
+          deliver(signal_[id].get(), node.inputs[0]);
+          deliver(signal_[id].get(), node.inputs[1]);
+          break;
+        default:
+          --layer;
+          passRelu(id, node.inputs[0], below[layer], layer);
+      }
+      signal_[id].reset();
+    }
+    finish(bounds);
+  }
+
+ private:
+  const Claim& claim(int lane) const { return *claims_[std::min<size_t>(lane, claims_.size() - 1)]; }
+
+  void start() {
+    const int size = network_.size(target_);
+    signal_[target_] = allocate(static_cast<size_t>(size) * lanes_);
+    std::fill_n(signal_[target_].get(), static_cast<size_t>(size) * lanes_, 0.0);
+    for (int lane = 0; lane < lanes_; ++lane) {
+      double* to = signal_[target_].get() + lane;
+      const Claim& c = claim(lane);
+      if (c.row.empty()) {
+        to[static_cast<size_t>(c.feature) * lanes_] = c.sign;
+      } else {
+        for (int i = 0; i < size; ++i) to[static_cast<size_t>(i) * lanes_] = c.row[i];
+      }
+      sum_[lane] = magnitude_[lane] = lost_[lane] = 0;
+      vacuous_[lane] = false;
+    }
+  }
+
+  /// What the perturbation r of a node takes.
+  void lose(int id) {
+    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(), nullptr, facts_.at(id).loss.data(), sum_, lost_);
+  }
+
+  void passAffine(int id, int from) {
+    const Operator& op = network_.operatorOf(id);
+    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(), op.bias().empty() ? nullptr : op.bias().data(),
+                   facts_.at(id).loss.data(), sum_, lost_);
+    Aligned result = allocate(static_cast<size_t>(network_.size(from)) * lanes_);
+    op.adjoint(kernels_, lanes_, signal_[id].get(), result.get());
+    hand(std::move(result), from);
+  }
+
+  void passRelu(int id, int pre, int relu, int layer) {
+    const NodeFacts& facts = facts_.at(pre);
+    const int size = network_.size(id);
+    const float* slope[kMostLanes];
+    for (int lane = 0; lane < lanes_; ++lane) {
+      const Multipliers& multipliers = *claim(lane).multipliers;
+      slope[lane] = multipliers.slope[layer].data();
+      lambda_[lane] = multipliers.lambda[layer];
+      inverse_[lane] = 1 / lambda_[lane];
+    }
+    const std::vector<SplitBox> splits = splitsOf(relu, facts);
+    Aligned v = allocate(static_cast<size_t>(size) * lanes_);
+    kernels_.relu({size, lanes_, signal_[id].get(), v.get(), slope, lambda_, inverse_, facts.lower.data(),
+                   facts.upper.data(), facts.zhat.data(), facts.reach.data(), splits.data(),
+                   static_cast<int>(splits.size()), sum_, magnitude_});
+    for (int lane = 0; lane < lanes_; ++lane) {
+      if (lambda_[lane] == 0) continue;
+      const double ball = up(0.5 * lambda_[lane] * up(facts.rho * facts.rho));
+      ball_[lane] += ball;
+    }
+    hand(std::move(v), pre);
+  }
+
+  std::vector<SplitBox> splitsOf(int relu, const NodeFacts& facts) {
+    std::vector<SplitBox> boxes;
+    for (size_t lane = 0; lane < claims_.size(); ++lane) {
+      for (const Split& split : claims_[lane]->splits) {
+        if (split.relu != relu) continue;
+        auto box = std::find_if(boxes.begin(), boxes.end(),
+                                [&](const SplitBox& each) { return each.feature == split.feature; });
+        if (box == boxes.end()) {
+          SplitBox whole{split.feature, {}, {}};
+          std::fill_n(whole.lower, kMostLanes, facts.lower[split.feature]);
+          std::fill_n(whole.upper, kMostLanes, facts.upper[split.feature]);
+          box = boxes.insert(box, whole);
+        }
+        double &l = box->lower[lane], &u = box->upper[lane];
+        if (split.positive) {
+          l = std::max(l, 0.0);
+        } else {
+          u = std::min(u, 0.0);
+        }
+        if (l > u) {
+          vacuous_[lane] = true;
+          l = u = 0;
+        }
+      }
+    }
+    std::sort(boxes.begin(), boxes.end(),
+              [](const SplitBox& a, const SplitBox& b) { return a.feature < b.feature; });
+    return boxes;
+  }
+
+  /// Coefficients for a node that may have other readers.
+  void hand(Aligned from, int node) {
+    if (!signal_[node]) {
+      signal_[node] = std::move(from);
+    } else {
+      add(from.get(), node);
+    }
+  }
+  void deliver(const double* from, int node) {
+    if (signal_[node]) return add(from, node);
+    const size_t count = static_cast<size_t>(network_.size(node)) * lanes_;
+    signal_[node] = allocate(count);
+    std::copy_n(from, count, signal_[node].get());
+  }
+  void add(const double* from, int node) {
+    alignas(64) double moved[kMostLanes] = {};
+    kernels_.accumulate(network_.size(node), lanes_, from, signal_[node].get(),
+                        facts_.at(node).magnitude.data(), moved);
+    // u |sum| X, and u |v| X should v have been fused into the sum unrounded.
+    for (int lane = 0; lane < lanes_; ++lane) lost_[lane] += 2 * kUnit * upSum(moved[lane]);
+  }
+
+  void finish(double* bounds) {
+    const double slack = sumSlack(network_);
+    double minimum[kMostLanes] = {};
+    if (signal_[0]) {
+      if (!facts_.at(0).loss.empty()) lose(0);
+      for (int lane = 0; lane < lanes_; ++lane) lambda_[lane] = claim(lane).multipliers->inputLambda;
+      inputMinimum(kernels_, facts_.input(), lanes_, signal_[0].get(), lambda_, slack, minimum);
+    }
+    for (size_t lane = 0; lane < claims_.size(); ++lane) {
+      const Claim& c = *claims_[lane];
+      const double parts[] = {sum_[lane], minimum[lane], c.constant};
+      double bound = 0, size = 0;
+      for (const double part : parts) bound += part, size += std::fabs(part);
+      const double taken = up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + facts_.underflow());
+      bound = before(bound - up(size * 8 * kUnit)) - taken;
+      bound = before(bound);
+      bounds[lane] = std::isfinite(bound) ? bound : -kInfinity;
+      if (vacuous_[lane]) bounds[lane] = kInfinity;
+    }
+  }
+
+  const ProofNetwork& network_;
+  const ImageFacts& facts_;
+  const KernelTable& kernels_;
+  const std::span<const Claim* const> claims_;
+  const int lanes_;
+  const int target_;
+  std::vector<Aligned> signal_;
+  alignas(64) double sum_[kMostLanes], magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes],
+      inverse_[kMostLanes];
+  double ball_[kMostLanes] = {};
+  bool vacuous_[kMostLanes];
+};
+
+bool usable(const Claim& claim) {
+  const Multipliers& m = *claim.multipliers;
+  const auto allowed = [](float lambda) { return lambda >= 0 && std::isfinite(lambda); };
+  return std::all_of(m.lambda.begin(), m.lambda.end(), allowed) && allowed(m.inputLambda) &&
+         std::isfinite(claim.constant);
+}
+
+}  // namespace
+
+Prover::Prover(const ProofNetwork& network, const Region& region, Arithmetic arithmetic, ThreadPool& pool)
+    : network_(network), pool_(pool), kernels_(kernels()), images_(region.count) {
+  const size_t values = static_cast<size_t>(std::max(region.count, 0)) * network.size(0);
+  const bool box = region.kind == InputKind::box;
+  if (region.center.size() != values || (!box && region.eps.size() != images_.size()) ||
+      region.lower.size() != region.upper.size() ||
+      (region.lower.size() != values && (box || !region.lower.empty()))) {
+    refuse("the region's arrays do not fit " + std::to_string(region.count) + " inputs of " +
+           std::to_string(network.size(0)) + " features");
+  }
+  pool.parallelFor(region.count, [&](long image, int) {
+    images_[image] =
+        std::make_unique<ImageFacts>(network, region, static_cast<int>(image), arithmetic, kernels_);
+  });
+}
+
+void Prover::check(const Claim& claim) const {
+  if (claim.image < 0 || claim.image >= images()) refuse("claim on image " + std::to_string(claim.image));
+  const int relus = static_cast<int>(network_.relus().size());
+  if (claim.target < Claim::output || claim.target >= relus)
+    refuse("claim on ReLU " + std::to_string(claim.target) + " of " + std::to_string(relus));
+  const int size = network_.size(network_.targetNode(claim.target));
+  if (claim.row.empty() ? claim.feature < 0 || claim.feature >= size || std::fabs(claim.sign) != 1
+                        : static_cast<int>(claim.row.size()) != size) {
+    refuse("a claim's row does not fit its target of " + std::to_string(size) + " features");
+  }
+  if (!claim.multipliers) refuse("a claim without multipliers");
+  const std::vector<int> below = network_.relusBelow(claim.target);
+  if (claim.multipliers->slope.size() != below.size() || claim.multipliers->lambda.size() != below.size())
+    refuse("multipliers for " + std::to_string(claim.multipliers->slope.size()) + " ReLUs, expected " +
+           std::to_string(below.size()));
+  for (size_t k = 0; k < below.size(); ++k) {
+    if (static_cast<int>(claim.multipliers->slope[k].size()) != network_.size(network_.relus()[below[k]]))
+      refuse("slopes of ReLU " + std::to_string(below[k]) + " have the wrong number");
+  }
+  for (const Split& split : claim.splits) {
+    if (split.relu < 0 || split.relu >= relus || split.feature < 0 ||
+        split.feature >= network_.size(network_.relus()[split.relu]))
+      refuse("a split of neuron " + std::to_string(split.feature) + " of ReLU " + std::to_string(split.relu));
+  }
+}
+
+std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
+  std::vector<double> bounds(claims.size(), -kInfinity);
+  std::vector<int> order;
+  for (size_t i = 0; i < claims.size(); ++i) {
+    check(claims[i]);
+    if (usable(claims[i]) && images_[claims[i].image]->valid()) order.push_back(static_cast<int>(i));
+  }
+  const auto key = [&](int i) { return std::pair(claims[i].image, claims[i].target); };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return key(a) < key(b); });
+
+  std::vector<std::vector<int>> blocks;
+  for (const int i : order) {
+    if (blocks.empty() || blocks.back().size() == kMostLanes || key(blocks.back()[0]) != key(i))
+      blocks.emplace_back();
+    blocks.back().push_back(i);
+  }
+  pool_.parallelFor(static_cast<long>(blocks.size()), [&](long index, int) {
+    std::vector<const Claim*> block;
+    for (const int i : blocks[index]) block.push_back(&claims[i]);
+    double proven[kMostLanes];
+    Walk(network_, *images_[block[0]->image], kernels_, block).run(proven);
+    for (size_t lane = 0; lane < block.size(); ++lane) bounds[blocks[index][lane]] = proven[lane];
+  });
+  return bounds;
+}
+
+std::vector<double> Prover::tighten(std::span<const Claim> claims) {
+  std::vector<int> order(claims.size());
+  std::iota(order.begin(), order.end(), 0);
+  for (const Claim& claim : claims) {
+    check(claim);
+    if (claim.target == Claim::output || !claim.row.empty() || !claim.splits.empty() || claim.constant != 0)
+      refuse("boxes are tightened by claims on one neuron, without constant and splits");
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return claims[a].target < claims[b].target; });
+  std::vector<double> bounds(claims.size());
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    const int target = claims[order[begin]].target, node = network_.targetNode(target);
+    std::vector<Claim> layer;
+    for (; end < order.size() && claims[order[end]].target == target; ++end) layer.push_back(claims[order[end]]);
+    const std::vector<double> proven = lowerBounds(layer);
+    std::vector<char> changed(images_.size());
+    for (size_t i = 0; i < layer.size(); ++i) {
+      bounds[order[begin + i]] = proven[i];
+      const Claim& claim = layer[i];
+      const bool lower = claim.sign > 0;
+      images_[claim.image]->tighten(node, claim.feature, lower ? proven[i] : -kInfinity,
+                                    lower ? kInfinity : -proven[i]);
+      changed[claim.image] = 1;
+    }
+    pool_.parallelFor(images(), [&](long image, int) {
+      if (changed[image]) images_[image]->propagate(node);
+    });
+  }
+  return bounds;
+}
+
+}  // namespace bulwark::proof

@@ -1,0 +1,119 @@
+// Rigorous bounds against the same dual in extended precision, and against points of the region.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "selftest/harness.h"
+#include "selftest/proof_reference.h"
+
+namespace bulwark::selftest {
+namespace {
+
+using proof::Arithmetic;
+using proof::Claim;
+using proof::Prover;
+
+/// A graph that ends in a matrix and has at least one ReLU.
+std::vector<graph::Node> problemGraph(Random& random) {
+  GraphBuilder builder({2, 5, 4});
+  builder.nodes = randomGraph(random, pick(random, 2, 12));
+  const int last = builder.last();
+  int x = builder.reshape(last, {builder.size(last)});
+  x = builder.relu(builder.linear(random, x, {7}));
+  builder.linear(random, x, {4});
+  return builder.nodes;
+}
+
+Claim outputClaim(Random& random, const proof::ProofNetwork& network, int image,
+                  const proof::Multipliers* multipliers) {
+  Claim claim;
+  claim.image = image;
+  claim.row = normals(random, network.size(network.nodeCount() - 1));
+  claim.constant = normal(random);
+  claim.multipliers = multipliers;
+  return claim;
+}
+
+double rowValue(const Claim& claim, const std::vector<long double>& y) {
+  long double value = claim.constant;
+  for (size_t i = 0; i < y.size(); ++i) value += claim.row[i] * y[i];
+  return static_cast<double>(value);
+}
+
+const Test close("proof: bounds lie just below the dual in extended precision", [](Context& context) {
+  Random& random = context.random;
+  ThreadPool pool(1);
+  for (int i = 0; i < 400; ++i) {
+    const proof::ProofNetwork network(problemGraph(random));
+    const Region region = randomRegion(random, network.size(0), 2, std::exp(2 * normal(random) - 3));
+    Prover prover(network, region, Arithmetic::real, pool);
+    const bool wild = i % 4 == 3;
+    const int relus = static_cast<int>(network.relus().size());
+    std::vector<proof::Multipliers> multipliers(12);
+    std::vector<Claim> claims;
+    for (int k = 0; k < 12; ++k) {
+      Claim claim = outputClaim(random, network, k % 2, &multipliers[k]);
+      if (k % 3 == 2) {
+        claim.target = pick(random, 0, relus - 1);
+        claim.row.clear();
+        claim.constant = 0;
+        claim.feature = pick(random, 0, network.size(network.targetNode(claim.target)) - 1);
+        claim.sign = pick(random, 0, 1) ? 1 : -1;
+      }
+      multipliers[k] = randomMultipliers(random, network, claim.target, wild);
+      for (int s = pick(random, 0, 6); s > 3; --s) {
+        const int relu = pick(random, 0, relus - 1);
+        const int feature = pick(random, 0, network.size(network.relus()[relu]) - 1);
+        claim.splits.push_back({relu, feature, pick(random, 0, 1) == 1});
+      }
+      claims.push_back(claim);
+    }
+    const std::vector<double> bounds = prover.lowerBounds(claims);
+    for (int k = 0; k < 12; ++k) {
+      if (bounds[k] == INFINITY) continue;  // the splits leave nothing
+      const long double exact = dualValue(network, prover.image(k % 2), claims[k]);
+      context.check(bounds[k] <= exact, "a bound above the exact dual");
+      if (!wild) {
+        // Relative to what the dual adds up: values of rows over boxes.
+        context.error("gap", static_cast<double>((exact - bounds[k]) / (1 + std::fabs(exact))), 1e-9);
+      }
+    }
+  }
+});
+
+const Test points("proof: no point of the region goes below a bound", [](Context& context) {
+  Random& random = context.random;
+  ThreadPool pool(1);
+  for (int i = 0; i < 300; ++i) {
+    const std::vector<graph::Node> graph = problemGraph(random);
+    const proof::ProofNetwork network(graph);
+    const Region region = randomRegion(random, network.size(0), 1, std::exp(3 * normal(random) - 4));
+    for (const Arithmetic arithmetic : {Arithmetic::real, Arithmetic::float32}) {
+      Prover prover(network, region, arithmetic, pool);
+      const proof::ImageFacts& facts = prover.image(0);
+      const proof::Multipliers multipliers =
+          plainMultipliers(network, facts, Claim::output, static_cast<float>(std::exp(3 * normal(random) - 3)));
+      std::vector<Claim> claims;
+      for (int k = 0; k < 9; ++k) claims.push_back(outputClaim(random, network, 0, &multipliers));
+      const std::vector<double> bounds = prover.lowerBounds(claims);
+      for (int p = 0; p < 20; ++p) {
+        const std::vector<double> x = samplePoint(random, region, 0);
+        const std::vector<long double> y = exactForward(network.network(), x);
+        for (size_t j = 0; j < y.size(); ++j) {
+          context.check(facts.at(network.nodeCount() - 1).lower[j] <= y[j] &&
+                            y[j] <= facts.at(network.nodeCount() - 1).upper[j],
+                        "an output outside its box");
+        }
+        for (int k = 0; k < 9; ++k) {
+          context.check(std::isfinite(bounds[k]), "a bound that is not finite");
+          context.check(bounds[k] <= rowValue(claims[k], y), "a point below the bound");
+        }
+      }
+    }
+  }
+});
+
+}  // namespace
+}  // namespace bulwark::selftest

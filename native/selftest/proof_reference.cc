@@ -1,0 +1,231 @@
+#include "selftest/proof_reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "network/conv_walk.h"
+
+namespace bulwark::selftest {
+namespace {
+
+using Wide = long double;
+
+template <class Visit>
+void entries(const Affine& affine, Visit&& visit) {
+  if (const auto* linear = std::get_if<Linear>(&affine)) {
+    for (int o = 0; o < linear->out; ++o) {
+      for (int i = 0; i < linear->in; ++i) visit(o, i, linear->weight[static_cast<size_t>(o) * linear->in + i]);
+    }
+  } else if (const auto* conv = std::get_if<Conv>(&affine)) {
+    forEachEntry(*conv, visit);
+  } else if (const auto* scale = std::get_if<Scale>(&affine)) {
+    for (size_t i = 0; i < scale->scale.size(); ++i)
+      visit(static_cast<int>(i), static_cast<int>(i), scale->scale[i]);
+  } else {
+    const std::vector<int32_t>& source = std::get<Index>(affine).source;
+    for (size_t o = 0; o < source.size(); ++o) {
+      if (source[o] >= 0) visit(static_cast<int>(o), source[o], 1.0);
+    }
+  }
+}
+
+std::vector<double> biasOf(const Affine& affine) {
+  if (const auto* linear = std::get_if<Linear>(&affine)) return linear->bias;
+  if (const auto* conv = std::get_if<Conv>(&affine)) return conv->bias;
+  if (const auto* scale = std::get_if<Scale>(&affine)) return scale->shift;
+  return std::vector<double>(std::get<Index>(affine).source.size());
+}
+
+/// min over [lo, hi] of a z + lambda / 2 (z - zhat)^2.
+Wide piece(Wide a, Wide lambda, Wide zhat, Wide lo, Wide hi) {
+  Wide z = lambda > 0 ? zhat - a / lambda : (a > 0 ? lo : hi);
+  z = std::clamp(z, lo, hi);
+  return a * z + lambda / 2 * (z - zhat) * (z - zhat);
+}
+
+Wide minimum(const proof::InputSet& set, const std::vector<Wide>& g, Wide lambda) {
+  Wide boxed = 0, linear = 0, square = 0, largest = 0;
+  const bool ball = set.kind != InputKind::box;
+  if (!ball) lambda = 0;
+  for (size_t i = 0; i < g.size(); ++i) {
+    boxed += piece(g[i], lambda, set.center[i], set.lower[i], set.upper[i]);
+    linear += g[i] * set.center[i];
+    square += g[i] * g[i];
+    largest = std::max(largest, std::fabs(g[i]));
+  }
+  const Wide eps = set.eps;
+  Wide best = boxed - lambda / 2 * eps * eps;
+  if (set.kind == InputKind::l2) best = std::max(best, linear - eps * std::sqrt(square));
+  if (set.kind == InputKind::l1) best = std::max(best, linear - eps * largest);
+  if (set.kind == InputKind::l1 && set.clipped) {
+    for (const Wide mu : g) {  // every candidate multiplier
+      Wide sum = -std::fabs(mu) * eps;
+      for (size_t i = 0; i < g.size(); ++i) {
+        const auto at = [&](Wide x) { return g[i] * x + std::fabs(mu) * std::fabs(x - set.center[i]); };
+        Wide least = std::min(at(set.lower[i]), at(set.upper[i]));
+        if (set.center[i] >= set.lower[i] && set.center[i] <= set.upper[i])
+          least = std::min(least, at(set.center[i]));
+        sum += least;
+      }
+      best = std::max(best, sum);
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+long double dualValue(const proof::ProofNetwork& network, const proof::ImageFacts& facts,
+                      const proof::Claim& claim) {
+  const int target = network.targetNode(claim.target);
+  std::vector<std::vector<Wide>> signal(network.nodeCount());
+  signal[target].assign(network.size(target), 0);
+  if (claim.row.empty()) {
+    signal[target][claim.feature] = claim.sign;
+  } else {
+    std::copy(claim.row.begin(), claim.row.end(), signal[target].begin());
+  }
+  const auto give = [&](int node, const std::vector<Wide>& g) {
+    signal[node].resize(g.size());
+    for (size_t i = 0; i < g.size(); ++i) signal[node][i] += g[i];
+  };
+  Wide value = claim.constant;
+  const std::vector<int> below = network.relusBelow(claim.target);
+  size_t layer = below.size();
+  for (int id = target; id > 0; --id) {
+    const std::vector<Wide>& g = signal[id];
+    if (g.empty()) continue;
+    const Node& node = network.network().nodes[id];
+    const int from = node.inputs[0];
+    if (node.kind == NodeKind::add) {
+      give(from, g);
+      give(node.inputs[1], g);
+    } else if (node.kind == NodeKind::affine) {
+      const Affine& affine = network.network().affines[node.affine];
+      const std::vector<double> bias = biasOf(affine);
+      for (size_t j = 0; j < g.size(); ++j) value += g[j] * bias[j];
+      std::vector<Wide> x(network.size(from));
+      entries(affine, [&](int o, int i, double weight) { x[i] += g[o] * weight; });
+      give(from, x);
+    } else {
+      const int k = below[--layer];
+      const proof::NodeFacts& known = facts.at(from);
+      const Wide lambda = claim.multipliers->lambda[layer];
+      std::vector<Wide> v(g.size());
+      for (size_t i = 0; i < g.size(); ++i) {
+        const Wide c = g[i];
+        v[i] = claim.multipliers->slope[layer][i] * c;
+        Wide l = known.lower[i], u = known.upper[i], best = INFINITY;
+        for (const proof::Split& split : claim.splits) {
+          if (split.relu != k || split.feature != static_cast<int>(i)) continue;
+          if (split.positive) l = std::max(l, Wide{0});
+          if (!split.positive) u = std::min(u, Wide{0});
+        }
+        if (u >= 0) best = std::min(best, piece(c - v[i], lambda, known.zhat[i], std::max(l, Wide{0}), u));
+        if (l <= 0) best = std::min(best, piece(-v[i], lambda, known.zhat[i], l, std::min(u, Wide{0})));
+        value += best;
+      }
+      if (lambda > 0) value -= lambda / 2 * static_cast<Wide>(known.rho) * known.rho;
+      give(from, v);
+    }
+  }
+  return value + minimum(facts.input(), signal[0], claim.multipliers->inputLambda);
+}
+
+std::vector<long double> exactForward(const Network& network, const std::vector<double>& x) {
+  std::vector<std::vector<Wide>> values;
+  for (const Node& node : network.nodes) {
+    std::vector<Wide> y;
+    if (node.kind == NodeKind::input) {
+      y.assign(x.begin(), x.end());
+    } else if (node.kind == NodeKind::affine) {
+      const Affine& affine = network.affines[node.affine];
+      const std::vector<double> bias = biasOf(affine);
+      y.assign(bias.begin(), bias.end());
+      const std::vector<Wide>& from = values[node.inputs[0]];
+      entries(affine, [&](int o, int i, double weight) { y[o] += weight * from[i]; });
+    } else {
+      y = values[node.inputs[0]];
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (node.kind == NodeKind::add) {
+          y[i] += values[node.inputs[1]][i];
+        } else {
+          y[i] = std::max(y[i], Wide{0});
+        }
+      }
+    }
+    values.push_back(std::move(y));
+  }
+  return values.back();
+}
+
+proof::Multipliers randomMultipliers(Random& random, const proof::ProofNetwork& network, int target,
+                                     bool wild) {
+  proof::Multipliers result;
+  for (const int k : network.relusBelow(target)) {
+    std::vector<float>& slope = result.slope.emplace_back();
+    for (int i = 0; i < network.size(network.relus()[k]); ++i) {
+      double value = 0.5 + normal(random);
+      if (wild && pick(random, 0, 3) == 0) value *= std::exp(20 * normal(random));
+      slope.push_back(static_cast<float>(value));
+    }
+    const double size = pick(random, 0, 2) == 0 ? 0 : std::exp((wild ? 25 : 2) * normal(random));
+    result.lambda.push_back(static_cast<float>(size));
+  }
+  result.inputLambda = pick(random, 0, 1) ? 0 : static_cast<float>(std::exp(2 * normal(random)));
+  return result;
+}
+
+proof::Multipliers plainMultipliers(const proof::ProofNetwork& network, const proof::ImageFacts& facts,
+                                    int target, float lambda) {
+  proof::Multipliers result;
+  for (const int k : network.relusBelow(target)) {
+    const proof::NodeFacts& pre = facts.at(network.network().nodes[network.relus()[k]].inputs[0]);
+    std::vector<float>& slope = result.slope.emplace_back();
+    for (size_t i = 0; i < pre.lower.size(); ++i) {
+      const double l = pre.lower[i], u = pre.upper[i];
+      slope.push_back(static_cast<float>(l >= 0 ? 1 : u <= 0 ? 0 : u / (u - l)));
+    }
+    result.lambda.push_back(lambda);
+  }
+  result.inputLambda = lambda;
+  return result;
+}
+
+Region randomRegion(Random& random, int size, int count, double eps) {
+  Region region;
+  region.kind = std::array{InputKind::box, InputKind::l1, InputKind::l2}[pick(random, 0, 2)];
+  region.count = count;
+  region.center = normals(random, size * count);
+  if (region.kind != InputKind::box) region.eps.assign(count, eps);
+  if (region.kind == InputKind::box || pick(random, 0, 1)) {
+    for (const double center : region.center) {
+      region.lower.push_back(center - eps * std::fabs(normal(random)));
+      region.upper.push_back(center + eps * std::fabs(normal(random)));
+    }
+  }
+  return region;
+}
+
+std::vector<double> samplePoint(Random& random, const Region& region, int image) {
+  const size_t size = region.center.size() / region.count;
+  const double* center = region.center.data() + image * size;
+  std::vector<double> dx = normals(random, static_cast<int>(size));
+  if (region.kind == InputKind::l1 && pick(random, 0, 1)) {
+    const int only = pick(random, 0, static_cast<int>(size) - 1);
+    for (size_t i = 0; i < size; ++i) dx[i] *= static_cast<int>(i) == only;
+  }
+  double norm = 0;
+  for (const double d : dx) norm += region.kind == InputKind::l1 ? std::fabs(d) : d * d;
+  if (region.kind == InputKind::l2) norm = std::sqrt(norm);
+  std::vector<double> x(size);
+  for (size_t i = 0; i < size; ++i) {
+    const double reach = region.kind == InputKind::box ? 1e9 * dx[i] : region.eps[image] * (1 - 1e-12) / norm;
+    x[i] = center[i] + (region.kind == InputKind::box ? reach : reach * dx[i]);
+    if (region.lower.empty()) continue;
+    x[i] = std::clamp(x[i], region.lower[image * size + i], region.upper[image * size + i]);
+  }
+  return x;
+}
+
+}  // namespace bulwark::selftest

@@ -1,0 +1,30 @@
+// What the tests of the proofs compare with: the dual in extended precision, and random problems.
+#pragma once
+
+#include <vector>
+
+#include "proof/prover.h"
+#include "selftest/network_graphs.h"
+
+namespace bulwark::selftest {
+
+/// A claim's dual value in long double, for the boxes, balls and nominal values that the prover derived.
+long double dualValue(const proof::ProofNetwork&, const proof::ImageFacts&, const proof::Claim&);
+
+/// The network's output at x in long double, both in stored order.
+std::vector<long double> exactForward(const Network&, const std::vector<double>& x);
+
+/// Slopes and lambdas of any sensible size; with `wild`, of any size.
+proof::Multipliers randomMultipliers(Random&, const proof::ProofNetwork&, int target, bool wild);
+
+/// `count` regions around random centres; boxes, l1 and l2 balls, clipped or not.
+Region randomRegion(Random&, int size, int count, double eps);
+
+/// A point of the region of image `image`, often at its border.
+std::vector<double> samplePoint(Random&, const Region&, int image);
+
+/// Slopes as CROWN chooses them and small lambdas: multipliers whose bound is worth something.
+proof::Multipliers plainMultipliers(const proof::ProofNetwork&, const proof::ImageFacts&, int target,
+                                    float lambda);
+
+}  // namespace bulwark::selftest
