@@ -75,23 +75,7 @@ class CpuBackend : public Backend {
   void read(Rows in, float* host) override { std::copy_n(in.data, in.blocks * kLanes, host); }
   void read(Sums in, double* host) override { std::copy_n(in.data, in.blocks * kLanes, host); }
 
-  void gather(View in, const int32_t* source, View out) override {
-    for (int block = 0; block < out.blocks; ++block) {
-      const float* from[kLanes];
-      float* to[kLanes];
-      int moved = 0;
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const int32_t row = source[block * kLanes + lane];
-        if (row < 0) continue;
-        from[moved] = in.data + rowStart(in, row);
-        to[moved++] = out.data + rowStart(out, block * kLanes + lane);
-      }
-      const size_t end = blockFloats(out);
-      for (size_t at = 0; at < end; at += kLanes)
-        for (int i = 0; i < moved; ++i) to[i][at] = from[i][at];
-    }
-  }
-
+  void gather(View in, const int32_t* source, View out) override { kernels_.gather(in, source, out); }
   void gather(Rows in, const int32_t* source, Rows out) override {
     for (int row = 0; row < out.blocks * kLanes; ++row)
       if (source[row] >= 0) out.data[row] = in.data[source[row]];

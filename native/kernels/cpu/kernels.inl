@@ -3,6 +3,7 @@
 #include "kernels/cpu/lanes.inl"
 #include "kernels/cpu/taps.inl"
 #include "kernels/cpu/elementwise.inl"
+#include "kernels/cpu/gather.inl"
 #include "kernels/cpu/relu.inl"
 #include "kernels/cpu/input.inl"
 #include "kernels/cpu/attack.inl"

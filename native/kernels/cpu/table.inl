@@ -35,6 +35,7 @@ static constexpr KernelTable makeTable() {
   made.indexAdjoint = indexAdjoint;
   made.addBias = addBias;
   made.copy = copy;
+  made.gather = gather;
   made.reluDual = reluDual;
   made.reluAscend = reluAscend;
   made.lambdaStep = lambdaStep;
