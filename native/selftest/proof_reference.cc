@@ -58,7 +58,9 @@ Wide minimum(const proof::InputSet& set, const std::vector<Wide>& g, Wide lambda
   if (set.kind == InputKind::l2) best = std::max(best, linear - eps * std::sqrt(square));
   if (set.kind == InputKind::l1) best = std::max(best, linear - eps * largest);
   if (set.kind == InputKind::l1 && set.clipped) {
-    for (const Wide mu : g) {  // every candidate multiplier
+    std::vector<Wide> candidates = g;
+    candidates.push_back(0);
+    for (const Wide mu : candidates) {
       Wide sum = -std::fabs(mu) * eps;
       for (size_t i = 0; i < g.size(); ++i) {
         const auto at = [&](Wide x) { return g[i] * x + std::fabs(mu) * std::fabs(x - set.center[i]); };
