@@ -11,7 +11,14 @@ import { type Region, ball } from '../problem/region.js';
 import { margins, rows } from '../problem/specification.js';
 import type { Box } from './arithmetic.js';
 import { float32Error } from './float32.js';
-import { type BoxClaim, type Certificate, type Header, type Leaf, isRows, readCertificate } from './format.js';
+import {
+  type BoxClaim,
+  type Certificate,
+  type Header,
+  type Leaf,
+  isRows,
+  readCertificate,
+} from './format.js';
 import { ImageFacts, LowerSum } from './image.js';
 import { Norms, type Steps, stepsOf } from './network.js';
 
@@ -53,7 +60,9 @@ export class CertificateChecker {
     const bounds = this.bounds(certificate, image.center);
     certificate.margins.forEach((claim, row) => {
       if (Number.isFinite(bounds[row]) && bounds[row] >= claim && claim > 0) return;
-      throw new CertificateError(`row ${row} is claimed to be at least ${claim}, but ${bounds[row]} is proven`);
+      throw new CertificateError(
+        `row ${row} is claimed to be at least ${claim}, but ${bounds[row]} is proven`,
+      );
     });
     return certificate;
   }
@@ -75,36 +84,57 @@ export class CertificateChecker {
     same('rows', certificate.rows.length, native.rowCount);
     boxes.forEach(({ leaf, relu }, i) => {
       if (leaf.splits.length > 0) throw new CertificateError(`box claim ${i} has splits`);
-      if (i > 0 && relu < boxes[i - 1].relu) throw new CertificateError('box claims are not in the order of the ReLUs');
+      if (i > 0 && relu < boxes[i - 1].relu)
+        throw new CertificateError('box claims are not in the order of the ReLUs');
     });
-    const facts = new ImageFacts(steps, region, this.norms.prove(certificate.norms), (known, relu, step, box) =>
-      tightened(known, step, box, boxes.filter((claim) => claim.relu === relu)),
+    const norms = this.norms.prove(certificate.norms);
+    const facts = new ImageFacts(steps, region, norms, (known, relu, step, box) =>
+      tightened(
+        known,
+        step,
+        box,
+        boxes.filter((claim) => claim.relu === relu),
+      ),
     );
     const output = steps.length - 1;
     const size = this.#model.outputSize;
-    const deviation = certificate.assurance === 'float32' ? this.#deviation(facts) : new Float64Array(size);
+    const deviation =
+      certificate.assurance === 'float32' ? this.#deviation(facts, norms) : new Float64Array(size);
     return Float64Array.from(certificate.rows, (leaves, row) => {
-      if (!covers(leaves, 0)) throw new CertificateError(`the leaves of row ${row} do not cover the region exactly once`);
+      if (!covers(leaves, 0))
+        throw new CertificateError(`the leaves of row ${row} do not cover the region exactly once`);
       const c = native.c.subarray(row * size, (row + 1) * size);
       const bound = new LowerSum();
-      bound.add(leaves.reduce((least, leaf) => Math.min(least, facts.lowerBound(output, c, native.d[row], leaf)), Infinity));
+      bound.add(
+        leaves.reduce(
+          (least, leaf) => Math.min(least, facts.lowerBound(output, c, native.d[row], leaf)),
+          Infinity,
+        ),
+      );
       c.forEach((entry, i) => bound.lose(Math.abs(entry) * deviation[i]));
       return bound.value();
     });
   }
 
   /** How far float32 outputs can be from the real ones. */
-  #deviation(facts: ImageFacts): Float64Array {
+  #deviation(facts: ImageFacts, norms: readonly number[]): Float64Array {
     this.#plainSteps ??= stepsOf(this.#model.graph, false);
+    const unfolded = this.steps.flatMap((step, i) =>
+      step?.affine?.folds === 0 ? [[step.node, norms[i]] as const] : [],
+    );
     const relus = this.steps.flatMap((step) => (step?.op === 'relu' ? [facts.at(step.from[0]).box] : []));
-    return float32Error(this.#plainSteps, facts.at(0).box, relus);
+    return float32Error(this.#plainSteps, new Map(unfolded), facts.at(0).box, relus);
   }
 
   /** That the certificate is about this model and this image. */
   #identify(header: Header, { center, label }: CheckedImage): void {
     const { sha256, normalization } = this.#model;
     same('model (SHA-256)', header.model, sha256);
-    same('normalization', header.normalization, normalization ? hashOf(normalization.mean, normalization.std) : null);
+    same(
+      'normalization',
+      header.normalization,
+      normalization ? hashOf(normalization.mean, normalization.std) : null,
+    );
     same('image (SHA-256)', header.center, hashOf(center));
     const { specification: spec } = header;
     if (label !== undefined && !isRows(spec)) same('label', spec.label, label);
@@ -145,7 +175,8 @@ function tightened(facts: ImageFacts, step: number, box: Box, claims: readonly B
     const bound = facts.lowerBound(step, unitRow, 0, leaf);
     if (active) lower[neuron] = Math.max(lower[neuron], bound);
     else upper[neuron] = Math.min(upper[neuron], -bound);
-    if (!(lower[neuron] <= upper[neuron])) throw new CertificateError(`box claims of neuron ${neuron} leave nothing`);
+    if (!(lower[neuron] <= upper[neuron]))
+      throw new CertificateError(`box claims of neuron ${neuron} leave nothing`);
   }
   return { lower, upper };
 }
@@ -160,5 +191,10 @@ function covers(leaves: readonly Leaf[], depth: number): boolean {
   const { relu, neuron } = leaves[0].splits[depth];
   const next = leaves.map(({ splits }) => splits[depth]);
   if (next.some((split) => split.relu !== relu || split.neuron !== neuron)) return false;
-  return [true, false].every((side) => covers(leaves.filter((_, i) => next[i].active === side), depth + 1));
+  return [true, false].every((side) =>
+    covers(
+      leaves.filter((_, i) => next[i].active === side),
+      depth + 1,
+    ),
+  );
 }

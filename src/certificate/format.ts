@@ -96,7 +96,8 @@ class Reader {
 
   #take(bytes: number): number {
     const [at, left] = [this.#at, this.#view.byteLength - this.#at];
-    if (bytes > left) throw new CertificateError(`the file ends early: ${bytes} bytes expected at ${at}, ${left} left`);
+    if (bytes > left)
+      throw new CertificateError(`the file ends early: ${bytes} bytes expected at ${at}, ${left} left`);
     this.#at += bytes;
     return at;
   }
@@ -106,7 +107,8 @@ class Reader {
   }
 
   text(bytes: number): string {
-    if (bytes > mostHeader) throw new CertificateError(`the header has ${bytes} bytes, at most ${mostHeader} are read`);
+    if (bytes > mostHeader)
+      throw new CertificateError(`the header has ${bytes} bytes, at most ${mostHeader} are read`);
     const { buffer, byteOffset } = this.#view;
     return Buffer.from(buffer, byteOffset + this.#take(bytes), bytes).toString('utf8');
   }
@@ -127,7 +129,8 @@ class Reader {
   many<T>(size: number, item: () => T): T[] {
     const count = this.uint32();
     const left = this.#view.byteLength - this.#at;
-    if (count * size > left) throw new CertificateError(`the file ends early: ${count} items in ${left} bytes`);
+    if (count * size > left)
+      throw new CertificateError(`the file ends early: ${count} items in ${left} bytes`);
     return Array.from({ length: count }, item);
   }
 
@@ -137,7 +140,10 @@ class Reader {
   }
 }
 
-function neuronOf(reader: Reader, relus: readonly number[]): { relu: number; neuron: number; active: boolean } {
+function neuronOf(
+  reader: Reader,
+  relus: readonly number[],
+): { relu: number; neuron: number; active: boolean } {
   const relu = reader.uint32();
   const code = reader.uint32();
   const neuron = Math.floor(code / 2);
@@ -150,7 +156,11 @@ function neuronOf(reader: Reader, relus: readonly number[]): { relu: number; neu
 /** @param own the ReLUs that the leaf has multipliers for. */
 function leafOf(reader: Reader, relus: readonly number[], own: readonly number[]): Leaf {
   const splits = reader.many(8, () => neuronOf(reader, relus));
-  const slope = reader.floats(own.reduce((a, b) => a + b, 0), 'slope', -Infinity);
+  const slope = reader.floats(
+    own.reduce((a, b) => a + b, 0),
+    'slope',
+    -Infinity,
+  );
   const lambda = reader.floats(own.length, 'lambda', 0);
   return { splits, slope, lambda, inputLambda: reader.floats(1, 'lambda', 0)[0] };
 }
@@ -187,6 +197,8 @@ function parseHeader(text: string): Header {
   return header;
 }
 
-export function isRows(spec: Header['specification'] | undefined): spec is Exclude<typeof spec, { label: number } | undefined> {
+export function isRows(
+  spec: Header['specification'] | undefined,
+): spec is Exclude<typeof spec, { label: number } | undefined> {
   return typeof spec === 'object' && spec !== null && 'c' in spec;
 }

@@ -208,7 +208,10 @@ export function relu({ lower, upper }: Box): Box {
 export function sum(a: Box, b: Box): Box {
   const low = a.lower.map((x, i) => x + b.lower[i]);
   const high = a.upper.map((x, i) => x + b.upper[i]);
-  return { lower: low.map((x) => x - 2 * unit * Math.abs(x)), upper: high.map((x) => x + 2 * unit * Math.abs(x)) };
+  return {
+    lower: low.map((x) => x - 2 * unit * Math.abs(x)),
+    upper: high.map((x) => x + 2 * unit * Math.abs(x)),
+  };
 }
 
 function intersection(a: Box, b: Box): Box {
@@ -236,7 +239,10 @@ function phi(c: number, v: number, lambda: number, centre: number, low: number, 
   const scale = Math.abs(c) + Math.abs(v);
   if (low >= 0) return parabola(c - v, scale, lambda, centre, low, high);
   if (high <= 0) return parabola(-v, scale, lambda, centre, low, high);
-  return Math.min(parabola(c - v, scale, lambda, centre, 0, high), parabola(-v, scale, lambda, centre, low, 0));
+  return Math.min(
+    parabola(c - v, scale, lambda, centre, 0, high),
+    parabola(-v, scale, lambda, centre, low, 0),
+  );
 }
 
 /**
@@ -248,7 +254,14 @@ function phi(c: number, v: number, lambda: number, centre: number, low: number, 
  * minimiser, but every p is sound. The computed q' is off by less than `slack`: t by 3 u scale, the
  * difference, product and sum by u each; the computed q(p) by less than 16 u of its terms.
  */
-function parabola(t: number, scale: number, lambda: number, centre: number, low: number, high: number): number {
+function parabola(
+  t: number,
+  scale: number,
+  lambda: number,
+  centre: number,
+  low: number,
+  high: number,
+): number {
   const wanted = lambda > 0 ? centre - t / lambda : t > 0 ? low : high;
   const p = Math.min(Math.max(wanted, low), high);
   const away = p - centre;

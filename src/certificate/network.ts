@@ -10,10 +10,16 @@ export interface Step {
   readonly op: 'input' | 'affine' | 'relu' | 'add';
   readonly from: readonly number[];
   readonly shape: readonly number[];
+  /** The graph node that it ends with. */
+  readonly node: number;
   /** Which ReLU this is, in graph order; -1 for other steps. */
   readonly relu: number;
   /** Of an affine step: the map, its transpose (without bias), and for each row euclidean norm and largest absolute value. */
-  readonly affine?: Affine & { readonly back: Affine; readonly rowNorms: Float64Array; readonly rowMaxima: Float64Array };
+  readonly affine?: Affine & {
+    readonly back: Affine;
+    readonly rowNorms: Float64Array;
+    readonly rowMaxima: Float64Array;
+  };
 }
 
 /** The last step is the output; undefined are those that it does not depend on. */
@@ -27,16 +33,21 @@ export function stepsOf(graph: Graph, fold: boolean): Steps {
   const drafts: (Omit<Step, 'affine'> & { map?: Affine })[] = [];
   const stepOf: number[] = [];
   let relus = 0;
-  for (const node of graph.nodes) {
+  for (const [index, node] of graph.nodes.entries()) {
     const { op, shape } = node;
-    const from = op === 'input' ? [] : (op === 'add' ? node.inputs : [node.input]).map((input) => stepOf[input]);
-    if (op === 'input' || op === 'add') drafts.push({ op, from, shape, relu: -1 });
-    else if (op === 'relu') drafts.push({ op, from, shape, relu: relus++ });
+    const from =
+      op === 'input' ? [] : (op === 'add' ? node.inputs : [node.input]).map((input) => stepOf[input]);
+    if (op === 'input' || op === 'add') drafts.push({ op, from, shape, node: index, relu: -1 });
+    else if (op === 'relu') drafts.push({ op, from, shape, node: index, relu: relus++ });
     else if (op !== 'reshape') {
       const map = affineOf(node, graph);
       const inner = drafts[from[0]];
       const joined = fold && inner.map && compose(map, inner.map);
-      drafts.push(joined ? { ...inner, shape, map: joined } : { op: 'affine', from, shape, map, relu: -1 });
+      drafts.push({
+        ...(joined ? { ...inner, map: joined } : { op: 'affine', from, map, relu: -1 }),
+        shape,
+        node: index,
+      });
     }
     stepOf.push(op === 'reshape' ? from[0] : drafts.length - 1);
   }
@@ -58,7 +69,10 @@ function measured(map: Affine): NonNullable<Step['affine']> {
     ...map,
     back: { matrix: transpose(map.matrix), bias: zero, biasError: zero, folds: map.folds },
     rowNorms: Float64Array.from(entries, (row) => normUp(row) * up),
-    rowMaxima: Float64Array.from(entries, (row) => row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) * up),
+    rowMaxima: Float64Array.from(
+      entries,
+      (row) => row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) * up,
+    ),
   };
 }
 

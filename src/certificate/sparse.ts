@@ -32,8 +32,7 @@ const mostEntries = 2 ** 25;
 /** @throws UnsupportedError where the matrix would not fit into memory. */
 export function affineOf(node: AffineNode, graph: Graph): Affine {
   const [rows, columns] = [sizeOf(node.shape), sizeOf(graph.nodes[node.input].shape)];
-  const perRow =
-    node.op === 'linear' ? columns : node.op === 'conv' ? node.weight.length / node.shape[0] : 1;
+  const perRow = node.op === 'linear' ? columns : node.op === 'conv' ? node.weight.length / node.shape[0] : 1;
   const limit = rows * perRow;
   if (!(limit <= mostEntries && columns <= mostEntries)) {
     throw new UnsupportedError(`node '${node.name}' is too large for the checker: ${limit} entries`);

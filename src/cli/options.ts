@@ -14,16 +14,19 @@ export interface DeviceOptions {
   device: 'cpu' | 'cuda' | 'auto';
 }
 
-export interface DataOptions extends DeviceOptions {
+export interface InputOptions {
   data: string;
   labels?: string;
-  norm: Norm;
   clip?: [number, number];
   mean?: number[];
   std?: number[];
   layout?: Layout;
   start: number;
   limit?: number;
+}
+
+export interface DataOptions extends DeviceOptions, InputOptions {
+  norm: Norm;
   method: Method;
   timeLimit: number;
   out?: string;
@@ -39,10 +42,9 @@ export function addDeviceOptions(command: Command): Command {
     );
 }
 
-/** Adds what says which images are looked at, in which ball, by which method. */
-export function addDataOptions(command: Command): Command {
-  command
-    .argument('<model>', 'ONNX file')
+/** Adds what says which images are looked at. */
+export function addInputOptions(command: Command): Command {
+  return command
     .requiredOption(
       '--data <file>',
       'images: .npy, .npz (file.npz:name), IDX or CIFAR-10 binary (.bin), also .gz; uint8 is divided by 255',
@@ -50,9 +52,6 @@ export function addDataOptions(command: Command): Command {
     .option(
       '--labels <file>',
       'labels: .npy, .npz, IDX, or .txt/.csv with one a line; CIFAR-10 binary data has its own',
-    )
-    .addOption(
-      new Option('--norm <p>', 'norm of the ball: 1, 2 or inf').makeOptionMandatory().argParser(norm),
     )
     .option('--clip <lo,hi>', 'range of valid pixels, intersected with the ball', clip)
     .option(
@@ -63,7 +62,18 @@ export function addDataOptions(command: Command): Command {
     .option('--std <a,b,c>', 'see --mean', list('--std'))
     .addOption(new Option('--layout <order>', 'axes of the data (default: nchw)').choices(['nchw', 'nhwc']))
     .option('--start <I>', 'index of the first image', whole, 0)
-    .option('--limit <N>', 'at most so many images', whole)
+    .option('--limit <N>', 'at most so many images', whole);
+}
+
+/** The option `--norm`, not yet mandatory. */
+export function normOption(): Option {
+  return new Option('--norm <p>', 'norm of the ball: 1, 2 or inf').argParser(norm);
+}
+
+/** Adds what says which images are looked at, in which ball, by which method. */
+export function addDataOptions(command: Command): Command {
+  addInputOptions(command.argument('<model>', 'ONNX file'))
+    .addOption(normOption().makeOptionMandatory())
     .addOption(new Option('--method <M>', 'how to bound').choices(methods).default('joint'))
     .option('--time-limit <S>', 'seconds per image, 0 for none', nonNegative, 0)
     .option('--out <file>', 'write one JSON line per image')

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { createRequire } from 'node:module';
 import { AbortError, BulwarkError } from '../errors.js';
 import { addCertify } from './certify.js';
+import { addCheck } from './check.js';
 import { addInspect } from './inspect.js';
 import { addRadius } from './radius.js';
 import { addVnnComp } from './vnncomp.js';
@@ -47,6 +48,7 @@ function buildProgram(signal: AbortSignal): Command {
     .version(version)
     .exitOverride();
   addCertify(program, signal);
+  addCheck(program);
   addRadius(program, signal);
   addInspect(program, signal);
   addVnnLib(program, signal);

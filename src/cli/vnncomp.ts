@@ -90,14 +90,14 @@ async function run(path: string, options: VnnCompOptions, signal: AbortSignal): 
 /** Runs one instance after the other; a family has few models, so the last one read is kept. */
 class Runner {
   readonly #verifier: Verifier;
-  readonly #table: string;
+  readonly #instances: string;
   readonly #witnesses: string | undefined;
   readonly #signal: AbortSignal;
   #last: { path: string; model: Model } | undefined;
 
-  constructor(verifier: Verifier, table: string, witnesses: string | undefined, signal: AbortSignal) {
+  constructor(verifier: Verifier, instances: string, witnesses: string | undefined, signal: AbortSignal) {
     this.#verifier = verifier;
-    this.#table = table;
+    this.#instances = instances;
     this.#witnesses = witnesses;
     this.#signal = signal;
   }
@@ -108,8 +108,8 @@ class Runner {
     const deadline = begin + 1000 * instance.timeout;
     let verdict: Result['verdict'] = 'error';
     try {
-      const model = await this.#model(instanceFile(this.#table, instance.onnx));
-      const specification = await loadVnnLib(instanceFile(this.#table, instance.vnnlib));
+      const model = await this.#model(instanceFile(this.#instances, instance.onnx));
+      const specification = await loadVnnLib(instanceFile(this.#instances, instance.vnnlib));
       const answer = await decide(this.#verifier, model, specification, { deadline, signal: this.#signal });
       await this.#keep(instance, answer);
       verdict = answer.verdict;
