@@ -22,8 +22,8 @@ export interface Problem {
 }
 
 /** What decides a term at one point: the greatest of its rows there; a counterexample where it is <= 0. */
-export function termValue(term: readonly number[], rowValues: ArrayLike<number>): number {
-  return term.reduce((greatest, row) => Math.max(greatest, rowValues[row]), -Infinity);
+export function termValue(term: readonly number[], values: ArrayLike<number>): number {
+  return term.reduce((greatest, row) => Math.max(greatest, values[row]), -Infinity);
 }
 
 /** The rows `C y + d` at an output y, in order. */

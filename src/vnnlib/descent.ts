@@ -10,6 +10,14 @@ export interface Start {
   readonly x: Float64Array;
 }
 
+export interface Effort {
+  readonly steps: number;
+  readonly restarts: number;
+  readonly seed: number;
+  /** Lets the engine give up rows that look hopeless as well as those it has falsified. */
+  readonly stopWhenFalsified: boolean;
+}
+
 /** Problems in one native call. */
 const mostAtOnce = 256;
 const firstStep = 0.25;
@@ -21,7 +29,7 @@ const firstStep = 0.25;
 export async function attackSingleRows(
   search: Search,
   problems: readonly Problem[],
-  effort: { steps: number; restarts: number; seed: number },
+  effort: Effort,
 ): Promise<Counterexample | undefined> {
   const { verifier, model, signal } = search;
   const items = problems.flatMap((problem): Subproblem[] => {
@@ -34,7 +42,6 @@ export async function attackSingleRows(
     const { margin, point } = await verifier.attack(model, region, {
       ...effort,
       specification,
-      stopWhenFalsified: true,
       timeLimit: timeLimit(search),
       signal,
     });

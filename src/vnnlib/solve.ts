@@ -19,9 +19,9 @@ const cascade: readonly MethodOptions[] = [
   { method: 'joint', boxes: 'optimised', iterations: 150, stopWhenProven: true },
 ];
 
-const quickAttack = { steps: 40, restarts: 1, starts: 96, descentSteps: 50 };
-const strongAttack = { steps: 200, restarts: 20, starts: 128, descentSteps: 60 };
-const strongRounds = 4;
+const quickAttack = { steps: 40, restarts: 1, stopWhenFalsified: true, starts: 96, descentSteps: 50 };
+const strongAttack = { steps: 200, restarts: 20, stopWhenFalsified: false, starts: 128, descentSteps: 60 };
+const strongRounds = 12;
 
 /**
  * A quick attack; then, for few inputs, branch and bound on the input box, otherwise the cascade of
@@ -65,10 +65,10 @@ async function attackAgain(search: Search, problems: readonly Problem[]): Promis
 async function attack(
   search: Search,
   problems: readonly Problem[],
-  { steps, restarts, starts, descentSteps }: typeof quickAttack,
+  { starts, descentSteps, ...effort }: typeof quickAttack,
   seed: number,
 ): Promise<Counterexample | undefined> {
-  const found = await attackSingleRows(search, problems, { steps, restarts, seed });
+  const found = await attackSingleRows(search, problems, { ...effort, seed });
   if (found) return found;
   const points = randomStarts(problems, starts, seed);
   return points.length === 0 ? undefined : descend(search, points, descentSteps);
