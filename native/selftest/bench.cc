@@ -92,4 +92,10 @@ int runBench() {
   return 0;
 }
 
+int runPeak() {
+  const char* set = cpuInstructionSets().front();
+  std::printf("%s: peak %.1f GFLOP/s of multiply-adds\n", set, peakGflops(set));
+  return 0;
+}
+
 }  // namespace bulwark::selftest

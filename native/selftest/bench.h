@@ -41,5 +41,7 @@ double copyGigabytes(size_t bytes);
 
 /// Prints GFLOP/s and GB/s of the kernels beside this core's ceilings; the process's exit code.
 int runBench();
+/// Prints the peak of multiply-adds alone: what other measurements on this machine are held against.
+int runPeak();
 
 }  // namespace bulwark::selftest
