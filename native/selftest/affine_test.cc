@@ -174,6 +174,9 @@ const Test convTest("conv", [](Context& context, Backend& backend) {
   Random& random = context.random;
   run(context, backend, conv(random, {1, 9, 9}, 16, {4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1));
   run(context, backend, conv(random, {3, 10, 8}, 5, {4, 4}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1));
+  run(context, backend, conv(random, {3, 8, 7}, 20, {3, 4}, {2, 1}, {1, 2}, {2, 1, 0, 3}, 1));
+  run(context, backend, conv(random, {4, 6, 6}, 34, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2));
+  run(context, backend, conv(random, {2, 7, 5}, 200, {2, 2}, {3, 2}, {1, 1}, {0, 0, 1, 1}, 1));
   run(context, backend, conv(random, {5, 6, 7}, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1));
   run(context, backend, conv(random, {2, 9, 8}, 3, {3, 2}, {2, 3}, {2, 1}, {2, 0, 1, 3}, 1));
   run(context, backend, conv(random, {4, 8, 9}, 6, {2, 3}, {3, 1}, {1, 2}, {0, 3, 2, 1}, 2));

@@ -1,114 +1,22 @@
 #include "kernels/cpu/affine_plan.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
 #include <stdexcept>
 #include <string>
-#include <tuple>
+
+#include "kernels/cpu/tap_problem.h"
 
 namespace bulwark {
 namespace {
-
-using Rounding = float (*)(double);
-
-float nearest(double x) { return static_cast<float>(x); }
-
-/// |x|, never smaller.
-float magnitudeAbove(double x) {
-  const double size = std::fabs(x);
-  const float rounded = static_cast<float>(size);
-  return rounded < size ? std::nextafter(rounded, std::numeric_limits<float>::infinity()) : rounded;
-}
-
-TapProblem linearProblem(const Linear& linear, bool adjoint, Rounding rounding) {
-  TapProblem problem;
-  problem.depth = adjoint ? linear.out : linear.in;
-  problem.outputs = adjoint ? linear.in : linear.out;
-  problem.order = {0};
-  problem.taps = {{{0, 0}}};
-  problem.weight.resize(linear.weight.size());
-  for (int o = 0; o < linear.out; ++o)
-    for (int i = 0; i < linear.in; ++i) {
-      const size_t from = static_cast<size_t>(o) * linear.in + i;
-      problem.weight[adjoint ? from : static_cast<size_t>(i) * linear.out + o] =
-          rounding(linear.weight[from]);
-    }
-  return problem;
-}
-
-/// Output pixel (y, x) of a convolution meets input pixel (y * stride - pad + kernelY * dilation, ...).
-struct Geometry {
-  const Conv& conv;
-
-  int elements() const { return conv.kernel[0] * conv.kernel[1]; }
-  /// The input row (axis 0) or column (axis 1) that an element meets, or -1 in the padding.
-  int input(int axis, int output, int element) const {
-    const int limit = axis == 0 ? conv.in.height : conv.in.width;
-    const int at = output * conv.strides[axis] - conv.pads[axis] + element * conv.dilations[axis];
-    return at >= 0 && at < limit ? at : -1;
-  }
-  /// The output row or column whose element meets this input, or -1.
-  int output(int axis, int input, int element) const {
-    const int limit = axis == 0 ? conv.out.height : conv.out.width;
-    const int scaled = input + conv.pads[axis] - element * conv.dilations[axis];
-    const int at = scaled / conv.strides[axis];
-    return scaled >= 0 && scaled % conv.strides[axis] == 0 && at < limit ? at : -1;
-  }
-};
-
-/// Elements by the residue of the stride they serve, then so that the met pixels ascend.
-std::vector<int> packingOrder(const Conv& conv, bool adjoint) {
-  std::vector<int> order(conv.kernel[0] * conv.kernel[1]);
-  std::iota(order.begin(), order.end(), 0);
-  if (!adjoint) return order;
-  const auto key = [&](int element) {
-    const int y = element / conv.kernel[1], x = element % conv.kernel[1];
-    return std::make_tuple(y * conv.dilations[0] % conv.strides[0], x * conv.dilations[1] % conv.strides[1],
-                           -y, -x);
-  };
-  std::sort(order.begin(), order.end(), [&](int a, int b) { return key(a) < key(b); });
-  return order;
-}
-
-TapProblem convProblem(const Conv& conv, bool adjoint, Rounding rounding) {
-  const Geometry geometry{conv};
-  const Shape& from = adjoint ? conv.out : conv.in;
-  const Shape& to = adjoint ? conv.in : conv.out;
-  TapProblem problem;
-  problem.groups = conv.group;
-  problem.depth = from.channels / conv.group;
-  problem.outputs = to.channels / conv.group;
-  problem.inPixels = from.pixels();
-  problem.outPixels = to.pixels();
-  problem.order = packingOrder(conv, adjoint);
-  problem.taps.resize(to.pixels());
-  for (int y = 0; y < to.height; ++y)
-    for (int x = 0; x < to.width; ++x)
-      for (const int element : problem.order) {
-        const int ky = element / conv.kernel[1], kx = element % conv.kernel[1];
-        const int row = adjoint ? geometry.output(0, y, ky) : geometry.input(0, y, ky);
-        const int column = adjoint ? geometry.output(1, x, kx) : geometry.input(1, x, kx);
-        if (row >= 0 && column >= 0)
-          problem.taps[y * to.width + x].push_back({element, row * from.width + column});
-      }
-  const int inputs = conv.in.channels / conv.group, outputs = conv.out.channels / conv.group;
-  for (int group = 0; group < conv.group; ++group)
-    for (const int element : problem.order)
-      for (int k = 0; k < problem.depth; ++k)
-        for (int m = 0; m < problem.outputs; ++m) {
-          const int o = group * outputs + (adjoint ? k : m), i = adjoint ? m : k;
-          const size_t at = (static_cast<size_t>(o) * inputs + i) * geometry.elements() + element;
-          problem.weight.push_back(rounding(conv.weight[at]));
-        }
-  return problem;
-}
 
 std::vector<float> floats(const std::vector<double>& values, Rounding rounding) {
   std::vector<float> out(values.size());
   std::transform(values.begin(), values.end(), out.begin(), rounding);
   return out;
+}
+
+void clear(View view) {
+  std::fill_n(view.data, static_cast<size_t>(view.features) * view.blocks * kLanes, 0.0f);
 }
 
 template <typename... Visitors>
@@ -120,34 +28,43 @@ struct Overloaded : Visitors... {
 
 CpuAffinePlan::CpuAffinePlan(const Affine& affine, const KernelTable& kernels)
     : instructionSet_(kernels.name) {
-  const auto taps = [&](const auto& make) {
-    operator_ = Taps{makeTapPlan(make(false, nearest), kernels), makeTapPlan(make(true, nearest), kernels),
-                     makeTapPlan(make(false, magnitudeAbove), kernels)};
-  };
+  const auto pack = [&](const TapProblem& problem) { return makeTapPlan(problem, kernels); };
   std::visit(
-      Overloaded{
-          [&](const Linear& linear) {
-            in_ = linear.in;
-            out_ = linear.out;
-            bias_ = floats(linear.bias, nearest);
-            taps([&](bool adjoint, Rounding rounding) { return linearProblem(linear, adjoint, rounding); });
-          },
-          [&](const Conv& conv) {
-            in_ = conv.in.size();
-            out_ = conv.out.size();
-            bias_ = floats(conv.bias, nearest);
-            taps([&](bool adjoint, Rounding rounding) { return convProblem(conv, adjoint, rounding); });
-          },
-          [&](const Scale& scale) {
-            in_ = out_ = static_cast<int>(scale.scale.size());
-            bias_ = floats(scale.shift, nearest);
-            operator_ = Diagonal{floats(scale.scale, nearest), floats(scale.scale, magnitudeAbove)};
-          },
-          [&](const Index& index) {
-            in_ = index.in;
-            out_ = static_cast<int>(index.source.size());
-            operator_ = Selection{index.source};
-          }},
+      Overloaded{[&](const Linear& linear) {
+                   in_ = linear.in;
+                   out_ = linear.out;
+                   bias_ = floats(linear.bias, nearest);
+                   operator_ = Taps{pack(linearProblem(linear, false, nearest)),
+                                    pack(linearProblem(linear, false, magnitudeAbove)),
+                                    {pack(linearProblem(linear, true, nearest))},
+                                    false};
+                 },
+                 [&](const Conv& conv) {
+                   in_ = conv.in.size();
+                   out_ = conv.out.size();
+                   bias_ = floats(conv.bias, nearest);
+                   Taps taps{pack(convProblem(conv, false, nearest)),
+                             pack(convProblem(conv, false, magnitudeAbove)),
+                             {},
+                             scatters(conv)};
+                   if (taps.scatters) {
+                     for (const TapProblem& problem : scatterProblems(conv, nearest))
+                       taps.adjoint.push_back(pack(problem));
+                   } else {
+                     taps.adjoint.push_back(pack(convProblem(conv, true, nearest)));
+                   }
+                   operator_ = std::move(taps);
+                 },
+                 [&](const Scale& scale) {
+                   in_ = out_ = static_cast<int>(scale.scale.size());
+                   bias_ = floats(scale.shift, nearest);
+                   operator_ = Diagonal{floats(scale.scale, nearest), floats(scale.scale, magnitudeAbove)};
+                 },
+                 [&](const Index& index) {
+                   in_ = index.in;
+                   out_ = static_cast<int>(index.source.size());
+                   operator_ = Selection{index.source};
+                 }},
       affine);
 }
 
@@ -166,10 +83,14 @@ void CpuAffinePlan::apply(const KernelTable& kernels, Pass pass, View in, View o
   const bool accumulate = write == Write::accumulate;
   std::visit(
       Overloaded{[&](const Taps& taps) {
-                   const TapPlan& plan = adjoint                   ? taps.adjoint
-                                         : pass == Pass::magnitude ? taps.magnitude
-                                                                   : taps.forward;
-                   applyTaps(plan, kernels, in, out, accumulate);
+                   if (!adjoint) {
+                     const bool magnitude = pass == Pass::magnitude;
+                     applyTaps(magnitude ? taps.magnitude : taps.forward, kernels, in, out, accumulate);
+                     return;
+                   }
+                   if (taps.scatters && !accumulate) clear(out);
+                   for (const TapPlan& plan : taps.adjoint)
+                     applyTaps(plan, kernels, in, out, accumulate || taps.scatters);
                  },
                  [&](const Diagonal& diagonal) {
                    const auto& factors = pass == Pass::magnitude ? diagonal.magnitudes : diagonal.factors;
@@ -177,8 +98,7 @@ void CpuAffinePlan::apply(const KernelTable& kernels, Pass pass, View in, View o
                  },
                  [&](const Selection& selection) {
                    if (!adjoint) return kernels.index(selection.source.data(), in, out, accumulate);
-                   if (!accumulate)
-                     std::fill_n(out.data, static_cast<size_t>(out.features) * out.blocks * kLanes, 0.0f);
+                   if (!accumulate) clear(out);
                    kernels.indexAdjoint(selection.source.data(), in, out);
                  }},
       operator_);

@@ -19,7 +19,9 @@ class CpuAffinePlan : public AffinePlan {
 
  private:
   struct Taps {
-    TapPlan forward, adjoint, magnitude;
+    TapPlan forward, magnitude;
+    std::vector<TapPlan> adjoint;
+    bool scatters;  // the adjoint's plans add to a cleared output
   };
   struct Diagonal {
     std::vector<float> factors, magnitudes;

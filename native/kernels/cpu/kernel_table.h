@@ -29,6 +29,8 @@ struct TapCall {
   const TapSegment* segments;
   int segmentCount;
   bool accumulate;
+  const int32_t*
+      targets;  // null: output m lies at out[i] + m vectors; else it is added at out[i] + targets[m] floats
 };
 using TapKernel = void (*)(const TapCall&);
 

@@ -27,11 +27,10 @@ struct Walk {
 
 void clearOutputs(const Walk& walk, const TapPlan::Class& pixels, int group) {
   for (int block = 0; block < walk.out.blocks; ++block)
-    for (const int32_t pixel : pixels.pixels) {
-      float* at = walk.out.data + (static_cast<size_t>(block) * walk.plan.outFeatures +
-                                   static_cast<size_t>(pixel) * walk.plan.outChannels +
-                                   static_cast<size_t>(group) * walk.plan.outputs) *
-                                      kLanes;
+    for (const int32_t place : pixels.places) {
+      float* at =
+          walk.out.data + place +
+          (static_cast<size_t>(block) * walk.plan.outFeatures + group * walk.plan.groupStride) * kLanes;
       std::memset(at, 0, sizeof(float) * kLanes * walk.plan.outputs);
     }
 }
@@ -43,15 +42,14 @@ class Cursor {
       : pixels_(pixels),
         inBlock_(static_cast<size_t>(walk.plan.inFeatures) * kLanes),
         outBlock_(static_cast<size_t>(walk.plan.outFeatures) * kLanes),
-        outPixel_(static_cast<size_t>(walk.plan.outChannels) * kLanes),
         in_(walk.in.data + static_cast<size_t>(group) * walk.plan.depth * kLanes),
-        out_(walk.out.data + static_cast<size_t>(group) * walk.plan.outputs * kLanes) {}
+        out_(walk.out.data + static_cast<size_t>(group) * walk.plan.groupStride * kLanes) {}
 
   const float* in() const { return in_; }
   const int32_t* offsets() const { return pixels_.offsets.data() + pixel_ * pixels_.columns; }
-  float* out() const { return out_ + pixels_.pixels[pixel_] * outPixel_; }
+  float* out() const { return out_ + pixels_.places[pixel_]; }
   void advance() {
-    if (++pixel_ < pixels_.pixels.size()) return;
+    if (++pixel_ < pixels_.places.size()) return;
     pixel_ = 0;
     in_ += inBlock_;
     out_ += outBlock_;
@@ -59,7 +57,7 @@ class Cursor {
 
  private:
   const TapPlan::Class& pixels_;
-  size_t inBlock_, outBlock_, outPixel_;
+  size_t inBlock_, outBlock_;
   const float* in_;
   float* out_;
   size_t pixel_ = 0;
@@ -82,17 +80,20 @@ void walkTile(const Walk& walk, const TapPlan::Class& pixels, const Resident& re
     const TapPlan::Slab& slab = plan.slabs[part.slab];
     for (int panel = resident.firstPanel; panel < resident.endPanel; ++panel) {
       const int begin = plan.panels[panel], height = plan.panels[panel + 1] - begin;
-      for (int i = 0; i < tile.count; ++i) out[i] = tile.out[i] + static_cast<size_t>(begin) * kLanes;
+      const bool scatters = !plan.targets.empty();
+      for (int i = 0; i < tile.count; ++i)
+        out[i] = scatters ? tile.out[i] : tile.out[i] + static_cast<size_t>(begin) * kLanes;
       walk.kernels.taps[height][tile.count]({tile.in.data(), tile.offsets.data(), out.data(),
                                              weights + slab.weights + static_cast<size_t>(slab.depth) * begin,
                                              pixels.segments.data() + part.firstSegment, part.segmentCount,
-                                             walk.accumulate || p > 0});
+                                             walk.accumulate || p > 0,
+                                             scatters ? plan.targets.data() + begin : nullptr});
     }
   }
 }
 
 void walkClass(const Walk& walk, const TapPlan::Class& pixels, const Resident& resident, int group) {
-  const size_t positions = pixels.pixels.size() * walk.in.blocks;
+  const size_t positions = pixels.places.size() * walk.in.blocks;
   const size_t most = walk.kernels.maxPositions[walk.plan.tallest];
   const size_t tiles = (positions + most - 1) / most;
   const float* weights = walk.plan.weights.data() + group * walk.plan.groupWeights();

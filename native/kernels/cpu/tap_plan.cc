@@ -66,7 +66,7 @@ std::vector<Run> mergeRuns(const TapProblem& problem, const Pixels& pixels, cons
 }
 
 TapPlan::Class makeClass(const TapProblem& problem, const std::vector<Range>& slabs,
-                         const std::vector<int>& place, Pixels pixels) {
+                         const std::vector<int>& place, const Pixels& pixels) {
   TapPlan::Class made;
   struct Column {
     int tap, skip;
@@ -91,7 +91,7 @@ TapPlan::Class makeClass(const TapProblem& problem, const std::vector<Range>& sl
       const int source = problem.taps[pixel][column.tap].source;
       made.offsets.push_back((source * channels + column.skip) * kLanes);
     }
-  made.pixels = std::move(pixels);
+  for (const int32_t pixel : pixels) made.places.push_back(problem.place[pixel] * kLanes);
   return made;
 }
 
@@ -116,10 +116,10 @@ TapPlan makeTapPlan(const TapProblem& problem, const KernelTable& kernels) {
   plan.groups = problem.groups;
   plan.depth = problem.depth;
   plan.outputs = problem.outputs;
-  plan.inChannels = problem.depth * problem.groups;
-  plan.outChannels = problem.outputs * problem.groups;
-  plan.inFeatures = plan.inChannels * problem.inPixels;
-  plan.outFeatures = plan.outChannels * problem.outPixels;
+  plan.inFeatures = problem.inFeatures;
+  plan.outFeatures = problem.outFeatures;
+  plan.groupStride = problem.groupStride;
+  for (const int target : problem.targets) plan.targets.push_back(target * kLanes);
   plan.panels = evenSplit(problem.outputs, kernels.maxOutputs);
   for (size_t i = 0; i + 1 < plan.panels.size(); ++i)
     plan.tallest = std::max(plan.tallest, plan.panels[i + 1] - plan.panels[i]);
@@ -132,13 +132,13 @@ TapPlan makeTapPlan(const TapProblem& problem, const KernelTable& kernels) {
   packWeights(problem, ranges, plan);
 
   std::map<std::vector<int>, Pixels> classes;
-  for (int pixel = 0; pixel < problem.outPixels; ++pixel) {
+  for (int pixel = 0; pixel < static_cast<int>(problem.taps.size()); ++pixel) {
     std::vector<int> elements;
     for (const Tap& tap : problem.taps[pixel]) elements.push_back(tap.element);
     classes[elements].push_back(pixel);
   }
-  for (auto& [elements, pixels] : classes)
-    plan.classes.push_back(makeClass(problem, ranges, place, std::move(pixels)));
+  for (const auto& [elements, pixels] : classes)
+    plan.classes.push_back(makeClass(problem, ranges, place, pixels));
   return plan;
 }
 

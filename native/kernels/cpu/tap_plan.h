@@ -21,12 +21,19 @@ struct TapProblem {
   int groups = 1;
   int depth = 0;    // input channels of a group
   int outputs = 0;  // output channels of a group
-  int inPixels = 1, outPixels = 1;
   /// Kernel elements in the order in which they are packed: elements that meet neighbouring input pixels
   /// should be neighbours, for their channels then form one long sum.
   std::vector<int> order;
   std::vector<std::vector<Tap>> taps;  // per output pixel, in that order
   std::vector<float> weight;           // [group][element][depth][outputs], elements by `order`
+
+  /// Where outputs lie, in features of a block: output m of a group at place[pixel] + group * groupStride +
+  /// m, or
+  /// + targets[m], which adds to what is there because pixels may share outputs.
+  std::vector<int> place;
+  int groupStride = 0;
+  std::vector<int> targets;
+  int inFeatures = 0, outFeatures = 0;
 };
 
 struct TapPlan {
@@ -44,15 +51,16 @@ struct TapPlan {
     };
     std::vector<Part> parts;
     std::vector<TapSegment> segments;
-    std::vector<int32_t> pixels;
+    std::vector<int32_t> places;   // per pixel: floats from the start of a block to the first output
     std::vector<int32_t> offsets;  // [pixel][column]: floats from the start of a block
     int columns = 0;
   };
 
   int groups = 1, depth = 0, outputs = 0;
   int inFeatures = 0, outFeatures = 0;
-  int inChannels = 0, outChannels = 0;  // of all groups: the stride of a pixel
-  std::vector<int> panels;  // first output of each panel, then `outputs`; heights differ by at most one
+  int groupStride = 0;
+  std::vector<int32_t> targets;  // floats; empty: outputs lie side by side
+  std::vector<int> panels;       // first output of each panel, then `outputs`; heights differ by at most one
   int tallest = 0;
   std::vector<Slab> slabs;
   std::vector<Class> classes;

@@ -28,6 +28,19 @@ static void taps(const TapCall& call) {
       }
     }
   }
+  if (call.targets) {
+    // Positions may share outputs, so one after the other.
+#pragma GCC unroll 16
+    for (int i = 0; i < positions; ++i)
+#pragma GCC unroll 16
+      for (int m = 0; m < outputs; ++m)
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part) {
+          float* at = call.out[i] + call.targets[m] + part * kWidth;
+          store(at, load(at) + sum[m][i][part]);
+        }
+    return;
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < positions; ++i) {
     float* out = call.out[i];
