@@ -77,8 +77,7 @@ int runTests(uint64_t seed, const std::string& filter) {
         continue;
       }
       const std::unique_ptr<Backend> backend = makeCpuBackend(known);
-      runOne(
-          name, seed, [&](Context& context) { entry.backend(context, *backend); }, tally);
+      runOne(name, seed, [&](Context& context) { entry.backend(context, *backend); }, tally);
     }
   }
   std::printf("%d passed, %d failed, %d skipped\n", tally.passed, tally.failed, tally.skipped);

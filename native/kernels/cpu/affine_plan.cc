@@ -29,43 +29,43 @@ struct Overloaded : Visitors... {
 CpuAffinePlan::CpuAffinePlan(const Affine& affine, const KernelTable& kernels)
     : instructionSet_(kernels.name) {
   const auto pack = [&](const TapProblem& problem) { return makeTapPlan(problem, kernels); };
-  std::visit(
-      Overloaded{[&](const Linear& linear) {
-                   in_ = linear.in;
-                   out_ = linear.out;
-                   bias_ = floats(linear.bias, nearest);
-                   operator_ = Taps{pack(linearProblem(linear, false, nearest)),
-                                    pack(linearProblem(linear, false, magnitudeAbove)),
-                                    {pack(linearProblem(linear, true, nearest))},
-                                    false};
-                 },
-                 [&](const Conv& conv) {
-                   in_ = conv.in.size();
-                   out_ = conv.out.size();
-                   bias_ = floats(conv.bias, nearest);
-                   Taps taps{pack(convProblem(conv, false, nearest)),
-                             pack(convProblem(conv, false, magnitudeAbove)),
-                             {},
-                             scatters(conv)};
-                   if (taps.scatters) {
-                     for (const TapProblem& problem : scatterProblems(conv, nearest))
-                       taps.adjoint.push_back(pack(problem));
-                   } else {
-                     taps.adjoint.push_back(pack(convProblem(conv, true, nearest)));
-                   }
-                   operator_ = std::move(taps);
-                 },
-                 [&](const Scale& scale) {
-                   in_ = out_ = static_cast<int>(scale.scale.size());
-                   bias_ = floats(scale.shift, nearest);
-                   operator_ = Diagonal{floats(scale.scale, nearest), floats(scale.scale, magnitudeAbove)};
-                 },
-                 [&](const Index& index) {
-                   in_ = index.in;
-                   out_ = static_cast<int>(index.source.size());
-                   operator_ = Selection{index.source};
-                 }},
-      affine);
+  std::visit(Overloaded{[&](const Linear& linear) {
+                          in_ = linear.in;
+                          out_ = linear.out;
+                          bias_ = floats(linear.bias, nearest);
+                          operator_ = Taps{pack(linearProblem(linear, false, nearest)),
+                                           pack(linearProblem(linear, false, magnitudeAbove)),
+                                           {pack(linearProblem(linear, true, nearest))},
+                                           false};
+                        },
+                        [&](const Conv& conv) {
+                          in_ = conv.in.size();
+                          out_ = conv.out.size();
+                          bias_ = floats(conv.bias, nearest);
+                          Taps taps{pack(convProblem(conv, false, nearest)),
+                                    pack(convProblem(conv, false, magnitudeAbove)),
+                                    {},
+                                    scatters(conv)};
+                          if (taps.scatters) {
+                            for (const TapProblem& problem : scatterProblems(conv, nearest))
+                              taps.adjoint.push_back(pack(problem));
+                          } else {
+                            taps.adjoint.push_back(pack(convProblem(conv, true, nearest)));
+                          }
+                          operator_ = std::move(taps);
+                        },
+                        [&](const Scale& scale) {
+                          in_ = out_ = static_cast<int>(scale.scale.size());
+                          bias_ = floats(scale.shift, nearest);
+                          operator_ =
+                              Diagonal{floats(scale.scale, nearest), floats(scale.scale, magnitudeAbove)};
+                        },
+                        [&](const Index& index) {
+                          in_ = index.in;
+                          out_ = static_cast<int>(index.source.size());
+                          operator_ = Selection{index.source};
+                        }},
+             affine);
 }
 
 void CpuAffinePlan::apply(const KernelTable& kernels, Pass pass, View in, View out, Write write) const {
