@@ -20,7 +20,6 @@ export interface Effort {
 
 /** Problems in one native call. */
 const mostAtOnce = 256;
-const firstStep = 0.25;
 
 /**
  * The engine's projected gradient descent on the terms of a single row each, where its aim, one small
@@ -34,7 +33,7 @@ export async function attackSingleRows(
   const { verifier, model, signal } = search;
   const items = problems.flatMap((problem): Subproblem[] => {
     const terms = problem.terms.filter((term) => term.length === 1);
-    return terms.length === 0 ? [] : [{ ...problem, problem, terms, bound: 0 }];
+    return terms.length === 0 ? [] : [{ ...problem, problem, terms, priority: 0 }];
   });
   for (let begin = 0; begin < items.length && secondsLeft(search) > 0; begin += mostAtOnce) {
     const part = items.slice(begin, begin + mostAtOnce);
@@ -56,19 +55,19 @@ export async function attackSingleRows(
 
 /**
  * Descends on the greatest row of each start's term: steps against the sign of its gradient, scaled by
- * the widths of the problem's box and shrinking geometrically. On a box that is one point the affine
+ * the widths of the problem's box: `firstStep` of them at first, shrinking geometrically. On a box that is one point the affine
  * bound of a row is its value and gradient there, so one batch of bounds is one step for all starts.
  */
 export async function descend(
   search: Search,
   starts: readonly Start[],
-  steps: number,
+  { steps, firstStep }: { steps: number; firstStep: number },
 ): Promise<Counterexample | undefined> {
   const { verifier, model, signal } = search;
   const points = starts.map(({ x }) => x.slice());
   for (let step = 0; step < steps && secondsLeft(search) > 0; step += 1) {
     const items = starts.map(({ problem, term }, i): Subproblem => {
-      return { problem, terms: [term], lower: points[i], upper: points[i], bound: 0 };
+      return { problem, terms: [term], lower: points[i], upper: points[i], priority: 0 };
     });
     const { region, specification, rowCount, places } = batchOf(items, model.outputSize);
     const { lower, slope } = await verifier.bounds(model, region, {

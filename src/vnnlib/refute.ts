@@ -76,7 +76,7 @@ function openRest(
   for (const row of new Set(terms.flat())) {
     affineOf(row).slope.forEach((a, i) => (sensitivity[i] = Math.max(sensitivity[i], Math.abs(a))));
   }
-  return { problem: item.problem, terms, lower, upper, bound: worst.bound, guide: worst.guide, sensitivity };
+  return { ...item, terms, lower, upper, guide: worst.guide, sensitivity };
 }
 
 /** Rows that a time limit cut short come without bounds. */

@@ -8,8 +8,8 @@ import type { Box } from './relaxation.js';
 export interface Subproblem extends Box {
   readonly problem: Problem;
   readonly terms: readonly (readonly number[])[];
-  /** The least of the open terms' lower bounds, -Infinity before any: what is worst goes first. */
-  readonly bound: number;
+  /** What is least goes first: how near the best point seen in the box it came from is to a counterexample. */
+  readonly priority: number;
 }
 
 export interface Batch {
@@ -24,7 +24,7 @@ export interface Batch {
 /** The whole problem as one subproblem. */
 export function whole(problem: Problem): Subproblem {
   const { lower, upper, terms } = problem;
-  return { problem, lower, upper, terms, bound: -Infinity };
+  return { problem, lower, upper, terms, priority: -Infinity };
 }
 
 /** Boxes and the rows of their open terms; images with fewer rows are filled up with the row `0 y + 1`. */

@@ -71,5 +71,5 @@ async function attack(
   const found = await attackSingleRows(search, problems, { ...effort, seed });
   if (found) return found;
   const points = randomStarts(problems, starts, seed);
-  return points.length === 0 ? undefined : descend(search, points, descentSteps);
+  return points.length === 0 ? undefined : descend(search, points, { steps: descentSteps, firstStep: 0.25 });
 }
