@@ -38,10 +38,10 @@ struct Product {
   int rows, depth, outputs;
   std::vector<float> in, weight, out;
 
-  Product(int rows, int depth, int outputs)
-      : rows(rows),
-        depth(depth),
-        outputs(outputs),
+  Product(const AffineProblem& problem, const Linear& linear)
+      : rows(problem.rows),
+        depth(problem.pass == Pass::adjoint ? linear.out : linear.in),
+        outputs(problem.pass == Pass::adjoint ? linear.in : linear.out),
         in(static_cast<size_t>(rows) * depth, 0.5f),
         weight(static_cast<size_t>(depth) * outputs, 0.25f),
         out(static_cast<size_t>(rows) * outputs) {}
@@ -131,8 +131,7 @@ void convAdjoint(const Conv& conv, int rows, double flops, Tag layout, const cha
 std::vector<Figure> opponents([[maybe_unused]] const AffineProblem& problem) {
   std::vector<Figure> figures;
   if (const auto* linear = std::get_if<Linear>(&problem.affine)) {
-    const bool adjoint = problem.pass == Pass::adjoint;
-    Product product(problem.rows, adjoint ? linear->out : linear->in, adjoint ? linear->in : linear->out);
+    Product product(problem, *linear);
 #if defined(BULWARK_OPENBLAS)
     openblas(product, problem.flops, figures);
 #endif

@@ -15,14 +15,14 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// A ReLU layer with boxes of every kind: unstable, stable, touching the kink, of one point.
 struct Layer {
-  Layer(Context& context, Backend& backend, int features, int blocks, SlopeRule rule, bool boundless)
+  Layer(Context& context, Backend& backend, int features, int blocks, SlopeRule slopeRule, bool noBox)
       : zhat(backend, features, blocks),
         lower(backend, features, blocks),
         upper(backend, features, blocks),
         slope(backend, features, blocks),
         lambda(backend, blocks),
-        rule(rule),
-        boundless(boundless) {
+        rule(slopeRule),
+        boundless(noBox) {
     Random& random = context.random;
     zhat.set([&](int, int) { return choose(random, 0, 9) == 0 ? 0 : uniform(random, -1, 1); });
     lower.set([&](int row, int i) {
