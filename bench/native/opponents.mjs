@@ -38,16 +38,13 @@ try {
   const kernels = engine.filter((file) => file.startsWith('kernels/') && file.endsWith('.cc'));
   const sources = [...kernels, 'selftest/bench_measure.cc'].map((file) => join(root, 'native', file));
   const program = join(folder, 'opponents');
-  const build = spawnSync(
-    compiler,
-    [
-      ...['-std=c++20', '-O3', '-fno-math-errno', '-fno-trapping-math', `-I${join(root, 'native')}`],
-      ...present.map((library) => library.define),
-      ...[...sources, join(root, 'bench/native/opponents.cc'), '-o', program, '-pthread'],
-      ...present.map((library) => library.link),
-    ],
-    { stdio: 'inherit' },
-  );
+  const flags = ['-std=c++20', '-O3', '-fno-math-errno', '-fno-trapping-math', `-I${join(root, 'native')}`];
+  const defines = present.map((library) => library.define);
+  const inputs = [...sources, join(root, 'bench/native/opponents.cc')];
+  const links = present.map((library) => library.link);
+  const build = spawnSync(compiler, [...flags, ...defines, ...inputs, '-o', program, '-pthread', ...links], {
+    stdio: 'inherit',
+  });
   if (build.status !== 0) throw new Error(`${compiler} could not build opponents.cc`);
   const oneThread = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', ...openblasKernels() };
   const run = spawnSync(program, { stdio: 'inherit', env: { ...process.env, ...oneThread } });

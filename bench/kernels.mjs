@@ -1,0 +1,69 @@
+/** The engine's kernels, from `build/selftest --bench`, and beside other libraries where those are installed. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { calibrate, parsePeak, runSelftest } from './calibration.mjs';
+import { median } from './compare.mjs';
+
+/**
+ * Reads the lines of `selftest --bench`, `name  1.0 us  2.0 GFLOP/s ...` or `... GB/s`; a line that starts with
+ * two blanks belongs to the heading above it.
+ */
+export function parseKernels(text) {
+  const kernels = [];
+  let heading = '';
+  for (const line of text.split('\n').slice(1)) {
+    const match = /^(.+?) +([\d.]+) us +([\d.]+) (GFLOP|GB)\/s/.exec(line);
+    if (!match) {
+      heading = line;
+      continue;
+    }
+    const [, label, microseconds, rate, unit] = match;
+    const seconds = Number(microseconds) / 1e6;
+    kernels.push({
+      name: label.startsWith('  ') ? `${heading}: ${label.trim()}` : label,
+      seconds,
+      ...(unit === 'GFLOP'
+        ? { gflops: Number(rate), floor: Number(rate) * 1e9 * seconds }
+        : { gigabytes: Number(rate) }),
+    });
+  }
+  return kernels;
+}
+
+/** One case for every kernel, one thread. */
+export function kernelCases() {
+  const before = calibrate();
+  const text = runSelftest(['--bench']);
+  const peak = median([before.peak, parsePeak(text).peak, calibrate().peak]);
+  process.stdout.write(text);
+  return parseKernels(text).map(({ name, seconds, floor, gflops, gigabytes }) => ({
+    name: `kernel: ${name}`,
+    group: 'kernels',
+    threads: 1,
+    calls: 1,
+    secondsPerImage: { processor: seconds, processorMedian: seconds, wall: seconds },
+    peak,
+    cost: seconds * peak * 1e9,
+    ...(floor === undefined ? { gigabytes } : { floor, gflops }),
+  }));
+}
+
+/** Our speed over the best library's for each compared problem; empty where no library is installed. */
+export function opponentRatios() {
+  const program = fileURLToPath(new URL('native/opponents.mjs', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the comparison with other libraries failed: ${stderr}`);
+  process.stdout.write(stdout);
+  return parseRatios(stdout);
+}
+
+export function parseRatios(text) {
+  const ratios = [];
+  let problem = '';
+  for (const line of text.split('\n')) {
+    const match = /^ {2}ours \/ best of them +([\d.]+)/.exec(line);
+    if (match) ratios.push({ problem, ratio: Number(match[1]) });
+    else if (line !== '' && !line.startsWith(' ')) problem = line;
+  }
+  return ratios;
+}

@@ -1,0 +1,143 @@
+/**
+ * The published networks that lie beside the project in `../shared`, in the settings of their paper: one-time
+ * costs, attacks, and whole runs of `bulwark certify` in a process of its own.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Verifier, ballL2, certify, loadImages, loadLabels, loadModel, margins } from '../dist/index.js';
+import { calibrate } from './calibration.mjs';
+import { finish } from './measure.mjs';
+import { CountingVerifier } from './operations.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = fileURLToPath(new URL('../../shared/data/sdp-crown', import.meta.url));
+const preload = new URL('usage.mjs', import.meta.url).href;
+
+const mnist = (eps) => ({ data: 'mnist', eps, clip: [0, 1] });
+const cifar = {
+  data: 'cifar',
+  eps: 24 / 255,
+  normalization: { mean: [0.4913725, 0.4823529, 0.4466667], std: 0.225 },
+};
+const settings = {
+  mnist_mlp: mnist(1),
+  mnist_convsmall: mnist(0.3),
+  cifar10_cnn_c: cifar,
+  cifar10_convsmall: cifar,
+};
+
+/** Names of the networks; empty where `../shared` is absent. */
+export const published = existsSync(folder) ? Object.keys(settings) : [];
+
+const files = (name) => ({
+  model: `${folder}/models/${name}.onnx`,
+  images: `${folder}/${settings[name].data}/X_sdp.npy`,
+  labels: `${folder}/${settings[name].data}/y_sdp.npy`,
+});
+
+async function openModel(name) {
+  const { normalization } = settings[name];
+  const raw = await loadModel(files(name).model);
+  return normalization ? raw.withNormalization(normalization) : raw;
+}
+
+async function open(name) {
+  const paths = files(name);
+  const model = await openModel(name);
+  const images = await loadImages(paths.images, { inputShape: model.inputShape, layout: 'nhwc' });
+  const { labels } = await loadLabels(paths.labels, { classes: model.outputSize });
+  return { model, images, labels };
+}
+
+/** Load, norms and attack of one network, one thread. */
+export async function publishedCases(name) {
+  const { model, images, labels } = await open(name);
+  const { eps, clip } = settings[name];
+  const verifier = new Verifier({ threads: 1 });
+  const centers = Array.from({ length: images.count }, (_, i) =>
+    images.data.subarray(i * images.size, (i + 1) * images.size),
+  );
+  const region = ballL2(centers, eps, clip ? { clip } : {});
+  const cases = [
+    { name: `${name}: load`, group: 'once per model', run: () => loadModel(files(name).model) },
+    {
+      name: `${name}: load and norms`,
+      group: 'once per model',
+      // Norms are cached with the model, so each call takes one that the engine has not seen.
+      run: async () => verifier.norms(await openModel(name)),
+    },
+    {
+      name: `${name}: attack`,
+      group: 'attack',
+      images: images.count,
+      run: () => verifier.attack(model, region, { specification: margins(labels), stopWhenFalsified: true }),
+    },
+  ];
+  return { cases, close: () => verifier.close() };
+}
+
+/** One run of the command: what it printed last, and what the process used. */
+function runCertify(name, threads) {
+  const paths = files(name);
+  const { eps, clip, normalization } = settings[name];
+  const args = ['--import', preload, 'dist/cli/main.js', 'certify', paths.model];
+  args.push('--data', paths.images, '--labels', paths.labels, '--layout', 'nhwc', '--norm', '2');
+  args.push('--eps', String(eps), '--threads', String(threads), '--json');
+  if (clip) args.push('--clip', clip.join(','));
+  if (normalization) args.push('--mean', normalization.mean.join(','), '--std', String(normalization.std));
+  const stdio = ['ignore', 'pipe', 'pipe', 'pipe'];
+  const { status, output } = spawnSync(process.execPath, args, { cwd: root, stdio, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`certify ${name} ended with ${status}: ${output[2]}`);
+  return { summary: JSON.parse(output[1].trim().split('\n').at(-1)), usage: JSON.parse(output[3]) };
+}
+
+/** Operations that the bounds of the whole run need; attacks are not counted. */
+async function boundOperations(name) {
+  const { model, images, labels } = await open(name);
+  const { eps, clip } = settings[name];
+  const verifier = new CountingVerifier({ threads: 1 });
+  await certify(
+    verifier,
+    model,
+    { images, labels },
+    { norm: 'l2', eps, clip, method: 'joint', attack: true },
+  );
+  await verifier.close();
+  return verifier.operations;
+}
+
+/**
+ * `bulwark certify` over all images, with 1 and 2 threads by turns. Processor times are those of the whole
+ * process (start of Node, model and data included); wall times are the command's own, without them.
+ */
+export async function certifyCases(name, { quick }) {
+  const floor = await boundOperations(name);
+  const threadCounts = [1, 2];
+  const runs = new Map(threadCounts.map((threads) => [threads, { wall: [], processor: [], memory: [] }]));
+  const peaks = [calibrate().peak];
+  let images = 0;
+  let verified = 0;
+  for (let round = 0; round < (quick ? 3 : 7); round += 1) {
+    for (const threads of threadCounts) {
+      const { summary, usage } = runCertify(name, threads);
+      images = summary.total;
+      verified = summary.verified;
+      const samples = runs.get(threads);
+      samples.wall.push(summary.secondsPerImage * images);
+      samples.processor.push((usage.userCPUTime + usage.systemCPUTime) / 1e6);
+      samples.memory.push(usage.maxRSS * 1024);
+    }
+  }
+  peaks.push(calibrate().peak);
+  return threadCounts.map((threads) => {
+    const { wall, processor, memory } = runs.get(threads);
+    const task = { name: `${name}: certify, ${threads} thread${threads > 1 ? 's' : ''}`, group: 'certify' };
+    return {
+      ...finish({ ...task, images, threads }, { wall, processor, peaks, floor }),
+      wallBest: Math.min(...wall) / images,
+      peakMemory: Math.max(...memory),
+      verified,
+    };
+  });
+}

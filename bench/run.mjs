@@ -1,0 +1,41 @@
+/**
+ * `npm run bench [-- --quick] [-- --only TEXT]`: measures kernels, bounds, attacks, one-time costs and whole
+ * certification runs, prints them beside their floors and targets, and writes `bench/results/latest.json`.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { announce, collect, machine } from './collect.mjs';
+import { opponentRatios } from './kernels.mjs';
+import { caseTable, targetTable } from './print.mjs';
+import { targetRows } from './targets.mjs';
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+});
+const wanted = (name) => name.includes(values.only);
+
+announce();
+const cases = await collect({ quick: values.quick }, wanted);
+const opponents = !values.quick && wanted('kernels') ? opponentRatios() : [];
+const targets = targetRows({ cases, opponents });
+const here = machine();
+
+const folder = fileURLToPath(new URL('results', import.meta.url));
+mkdirSync(folder, { recursive: true });
+const file = `${folder}/latest.json`;
+const results = {
+  machine: here,
+  date: new Date().toISOString(),
+  quick: values.quick,
+  cases,
+  opponents,
+  targets,
+};
+writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
+
+console.log(`\n${here.cpu}, ${here.cores} cores, ${here.instructionSet}, Node ${here.node}\n`);
+console.log('processor and wall time per image (kernels and one-time costs: per call)\n');
+console.log(caseTable(cases));
+if (targets.length > 0) console.log(`\n${targetTable(targets)}`);
+console.log(`\nwritten to ${file}`);
