@@ -1,0 +1,85 @@
+/** Norm claims: accepted just above the true spectral norm, refused just below it. */
+import { describe, expect, it } from 'vitest';
+import { Norms, stepsOf } from '../src/certificate/network.js';
+import type { Matrix } from '../src/certificate/sparse.js';
+import { claimNorms } from '../src/certify/norm-claims.js';
+import type { Model } from '../src/index.js';
+import { NetworkBuilder, Random, networkKinds } from './support/random-networks.js';
+
+/** The spectral norm by plain power iteration on a dense copy, to about 1e-7 from below. */
+function trueNorm({ rows, columns, start, column, value }: Matrix): number {
+  let x = Float64Array.from({ length: columns }, (_, i) => 1 + Math.sin(i + 1));
+  let norm = 0;
+  for (let step = 0; step < 3000; step += 1) {
+    const y = new Float64Array(rows);
+    for (let i = 0; i < rows; i += 1) {
+      for (let k = start[i]; k < start[i + 1]; k += 1) y[i] += value[k] * x[column[k]];
+    }
+    const next = new Float64Array(columns);
+    for (let i = 0; i < rows; i += 1) {
+      for (let k = start[i]; k < start[i + 1]; k += 1) next[column[k]] += value[k] * y[i];
+    }
+    const before = norm;
+    const size = Math.sqrt(next.reduce((sum, entry) => sum + entry * entry, 0));
+    // x has length 1 from the second step on.
+    norm = step === 0 ? Infinity : Math.sqrt(size);
+    if (size === 0) return 0;
+    x = next.map((entry) => entry / size);
+    if (Math.abs(norm - before) < 1e-15 * norm) break;
+  }
+  return norm;
+}
+
+function check(model: Model): void {
+  const steps = stepsOf(model.graph, true);
+  const norms = new Norms(steps);
+  const claims = claimNorms(steps, norms);
+  let next = 0;
+  steps.forEach((step, i) => {
+    if (!step?.affine) return;
+    const truth = trueNorm(step.affine.matrix);
+    const claim = claims[next++];
+    expect(claim).toBeGreaterThanOrEqual(truth);
+    expect(claim).toBeLessThanOrEqual(truth * (1 + 1e-4) + 1e-100);
+    const fresh = new Norms(steps);
+    expect(fresh.holds(i, claim)).toBe(true);
+    for (const wrong of [truth * (1 - 1e-9), truth / 2, 0, -claim, NaN, -Infinity]) {
+      expect(fresh.holds(i, wrong)).toBe(false);
+    }
+  });
+}
+
+describe('spectral norms', () => {
+  it.each(Object.keys(networkKinds))('of the network %s', (kind) => {
+    for (let seed = 1; seed <= 4; seed += 1) check(networkKinds[kind](new Random(seed)));
+  });
+
+  it('of single convolutions of many kinds', () => {
+    const random = new Random(9);
+    for (let round = 0; round < 40; round += 1) {
+      const group = random.integer(1, 2);
+      const builder = new NetworkBuilder([2 * group, random.integer(4, 8), random.integer(4, 8)], random);
+      const pads = () => [0, 0, 0, 0].map(() => random.integer(0, 2)) as [number, number, number, number];
+      const settings = {
+        kernel: [random.integer(1, 3), random.integer(1, 3)] as const,
+        strides: [random.integer(1, 3), random.integer(1, 3)] as const,
+        dilations: [random.integer(1, 2), random.integer(1, 2)] as const,
+        pads: pads(),
+        group,
+      };
+      const conv = builder.conv(0, group * random.integer(1, 4), settings);
+      if (builder.shape(conv).every((extent) => extent > 0)) check(builder.model());
+    }
+  });
+
+  it('of huge, tiny and zero weights', () => {
+    for (const weight of [1e30, 1e-30, 1e-160, 0]) {
+      const builder = new NetworkBuilder([2], new Random(1));
+      builder.linear(0, 2, [weight, weight, 0, weight]);
+      const steps = stepsOf(builder.model().graph, true);
+      const [claim] = claimNorms(steps, new Norms(steps));
+      expect(claim).toBeGreaterThanOrEqual(weight * 1.6180339887);
+      expect(new Norms(steps).holds(1, weight * 1.618)).toBe(false);
+    }
+  });
+});
