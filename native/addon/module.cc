@@ -40,6 +40,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   instance->engine = Napi::Persistent(EngineObject::define(env));
   instance->cancelToken = Napi::Persistent(CancelToken::define(env));
   env.SetInstanceData(instance);
+  env.AddCleanupHook(
+      [](Instance* ending) {
+        for (const CancelToken::Flag& flag : ending->running) flag->store(true);
+      },
+      instance);
 
   exports.Set("version", BULWARK_VERSION);
   exports.Set("createNetwork", Napi::Function::New(env, create<&Instance::network>, "createNetwork"));

@@ -10,7 +10,9 @@ class NormsWorker final : public PromiseWorker {
       : PromiseWorker(info.Env(), Control::read(info, 1)), model_(std::move(model)) {}
 
  private:
-  void execute() override { model_->prepared.norms(); }
+  void execute() override {
+    model_->prepared.computeNorms([this] { return cancelled(); });
+  }
 
   Napi::Value result(Napi::Env env) override {
     const Network& network = model_->network;

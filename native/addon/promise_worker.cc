@@ -25,8 +25,10 @@ Control Control::read(const Napi::CallbackInfo& info, size_t index) {
 PromiseWorker::PromiseWorker(Napi::Env env, Control control)
     : Napi::AsyncProgressWorker<ProgressReport>(env),
       deferred_(Napi::Promise::Deferred::New(env)),
-      cancel_(std::move(control.cancel)),
-      onProgress_(std::move(control.onProgress)) {}
+      cancel_(control.cancel ? std::move(control.cancel) : std::make_shared<std::atomic<bool>>(false)),
+      onProgress_(std::move(control.onProgress)) {
+  instanceOf(env).running.insert(cancel_);
+}
 
 Napi::Promise PromiseWorker::start(PromiseWorker* worker) {
   const Napi::Promise promise = worker->deferred_.Promise();
@@ -58,6 +60,7 @@ void PromiseWorker::OnProgress(const ProgressReport* report, size_t count) {
 void PromiseWorker::OnOK() {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
+  instanceOf(env).running.erase(cancel_);
   if (cancelled()) {
     deferred_.Reject(codedError(env, "ERR_ABORTED", "the operation was aborted").Value());
     return;
@@ -71,6 +74,7 @@ void PromiseWorker::OnOK() {
 
 void PromiseWorker::OnError(const Napi::Error& error) {
   const Napi::HandleScope scope(Env());
+  instanceOf(Env()).running.erase(cancel_);
   deferred_.Reject(codedError(Env(), "ERR_NATIVE", error.Message()).Value());
 }
 

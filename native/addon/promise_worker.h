@@ -37,7 +37,7 @@ class PromiseWorker : public Napi::AsyncProgressWorker<ProgressReport> {
   virtual void execute() = 0;
   virtual Napi::Value result(Napi::Env env) = 0;
 
-  bool cancelled() const { return cancel_ && cancel_->load(std::memory_order_relaxed); }
+  bool cancelled() const { return cancel_->load(std::memory_order_relaxed); }
   /// Reports at most every tenth of a second; callable from any thread while `execute` runs.
   void progress(long done, long total);
 

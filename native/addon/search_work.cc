@@ -18,8 +18,6 @@ class SearchWorker final : public PromiseWorker {
     const Fields fields(options, "options");
     search_.subproblems = fields.integer("subproblems", 0);
     search_.leaves = options_.multipliers;
-    search_.learningRate = options_.learningRate;
-    search_.decay = options_.decay;
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace bulwark {
 
@@ -100,6 +101,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     results.offset[row] = results.lower[row] - batch.inputTerm()[r];
   };
 
+  std::vector<std::pair<int, long>> leaving;
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
@@ -122,6 +124,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       const bool proven = options.stopWhenProven && results.lower[row] > 0;
       if (proven || roster[r].step >= options.iterations) {
         settle(r, row, bound);
+        if (visitor.follows()) leaving.emplace_back(r, row);
         roster.retire(r);
         continue;
       }
@@ -130,7 +133,9 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
                                    (1 - std::pow(kBeta1, t)));
       correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
     }
-    if (roster.active() > 0) batch.ascend(step, correction);
+    if (roster.active() > 0 || !leaving.empty()) batch.ascend(step, correction);
+    for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
+    leaving.clear();
   }
 }
 

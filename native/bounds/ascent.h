@@ -34,12 +34,15 @@ struct RowResults {
 };
 
 /// Told when a row of the source enters lane r of a batch (after it is loaded, before it is evaluated) and
-/// when it is settled (after its last evaluation). Called from all climbing threads, once per row.
+/// when it is settled (after its last evaluation); where `follows` says so, also after the forward pass that
+/// follows that evaluation. Called from all climbing threads, once per row.
 class RowVisitor {
  public:
   virtual ~RowVisitor() = default;
+  virtual bool follows() const { return false; }
   virtual void entered(DualBatch&, int /*r*/, long /*row*/) {}
   virtual void settled(DualBatch&, int /*r*/, long /*row*/) {}
+  virtual void followed(DualBatch&, int /*r*/, long /*row*/) {}
 };
 
 /// Takes rows from `next` until `source` is empty and bounds each. Several threads may run this on the same

@@ -83,9 +83,11 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
 
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
                                     const BoundsOptions& options, Workers& workers, const StopCheck& stop) {
-  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
-  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
-  const bool balls = region.kind != InputKind::box || needsBall;
+  // Around a box there is the ball of its half diagonal: loose, and costing the norms, so only for methods
+  // that have multipliers for it or nothing else.
+  const bool balls =
+      region.kind != InputKind::box || presetOf(options.method).ball || options.method == Method::lip;
+  if (balls && !prepared.computeNorms(stop)) return nullptr;
   auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
   workers.each(images->blocks(), [&](int block, Backend& backend) {
     images->runNominal(backend, block);

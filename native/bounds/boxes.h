@@ -9,7 +9,8 @@
 
 namespace bulwark {
 
-/// Images [first, first + count) of the region with their nominal run and boxes as the options ask.
+/// Images [first, first + count) of the region with their nominal run and boxes as the options ask; null
+/// where the stop check fired before they were there.
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
                                     const BoundsOptions& options, Workers& workers, const StopCheck& stop);
 

@@ -15,6 +15,9 @@ constexpr int kStartSteps = 2;
 constexpr int kInputSteps = 2;
 constexpr int kInputStepsAtOnce = 8;
 
+/// Holds phi at its point where the ball is one and no box does; any value is sound.
+constexpr float kPointLambda = 1e18f;
+
 View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
 View asView(Rows rows) { return {rows.data, 1, rows.blocks}; }
 
@@ -278,15 +281,18 @@ void DualBatch::startLambda(Layer& layer, View v) {
     const bool ball = rho > 0 && std::isfinite(rho);
     layer.guess[r] = ball ? 0.5f * scale[r] / rho : 0.0f;
     wanted[r] = ball && (preset_.boundless || distance[r] > rho * rho);
-    lambda = wanted[r] ? layer.guess[r] : 0.0f;
+    lambda = wanted[r] ? layer.guess[r] : preset_.boundless && rho == 0 ? kPointLambda : 0.0f;
   });
   for (int step = 0; step < kStartSteps; ++step) {
     phi(value);
     eachFresh([&](int r, float& lambda, float rho) {
       if (!wanted[r]) return;
       const bool worse = value[r] - 0.5 * lambda * rho * rho < atZero[r];
-      if (step + 1 < kStartSteps || preset_.boundless) {
-        lambda *= std::sqrt(distance[r]) / rho;
+      const float factor = std::sqrt(distance[r]) / rho;
+      if (preset_.boundless) {
+        lambda *= std::max(factor, 0.5f);
+      } else if (step + 1 < kStartSteps) {
+        lambda *= factor;
       } else if (worse) {
         lambda = 0;
       }
@@ -298,9 +304,18 @@ void DualBatch::startLambda(Layer& layer, View v) {
 /// The fixed-point step; a multiplier at 0 cannot leave it by factors, so it starts anew where the minimiser
 /// has left the ball.
 void DualBatch::stepLambda(Layer& layer) {
-  backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
   std::vector<float> distance(rows());
   backend_.read(layer.distance2, distance.data());
+  if (preset_.boundless) {
+    // No box holds phi where lambda vanishes: shrink it by halves at most.
+    for (int r = 0; r < rows(); ++r) {
+      if (!(layer.radius[r] > 0)) continue;
+      layer.lambda[r] *= std::max(std::sqrt(distance[r]) / layer.radius[r], 0.5f);
+    }
+    backend_.write(layer.lambda.data(), layer.relu.lambda);
+    return;
+  }
+  backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
   for (int r = 0; r < rows(); ++r) {
     const float rho = layer.radius[r];
     if (layer.lambda[r] == 0 && distance[r] > rho * rho && layer.guess[r] > 0) {
@@ -345,14 +360,22 @@ std::vector<int> DualBatch::relus() const {
 
 void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
   const Layer& layer = layers_[relu];
-  const auto read = [&](View view, std::vector<float>& values) {
-    values.resize(view.features);
-    backend_.readRow(view, row, values.data());
-  };
-  read(signal_[layer.node], into.c);
-  read(layer.relu.zhat, into.zhat);
-  read(layer.relu.lower, into.lower);
-  read(layer.relu.upper, into.upper);
+  readInto(row, signal_[layer.node], into.c);
+  readInto(row, layer.relu.slope, into.slope);
+  readInto(row, layer.relu.zhat, into.zhat);
+  readInto(row, layer.relu.lower, into.lower);
+  readInto(row, layer.relu.upper, into.upper);
+  readInto(row, layer.dz, into.dz);
+  into.lambda = layer.lambda[row];
+}
+
+void DualBatch::readArrival(int row, int relu, ReluRow& into) const {
+  readInto(row, forwardSignal(layers_[relu].pre), into.dy);
+}
+
+void DualBatch::readInto(int row, View view, std::vector<float>& values) const {
+  values.resize(view.features);
+  backend_.readRow(view, row, values.data());
 }
 
 Multipliers DualBatch::multipliers(int row) const {

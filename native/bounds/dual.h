@@ -28,9 +28,11 @@ struct Split {
   bool active;
 };
 
-/// What a row sees of one ReLU: its coefficient c and the box around the nominal value.
+/// What a row sees of one ReLU, per neuron: coefficient c, slope, the box around the nominal value, the
+/// minimiser dz of phi, and the deviation dy that arrives from the layers below when all take theirs.
 struct ReluRow {
-  std::vector<float> c, zhat, lower, upper;
+  std::vector<float> c, slope, zhat, lower, upper, dz, dy;
+  float lambda = 0;
 };
 
 class DualBatch {
@@ -54,8 +56,10 @@ class DualBatch {
   void start(int row, const Multipliers& multipliers);
   /// Confines a loaded row to one side of a neuron that its box leaves open.
   void split(int row, const Split& split);
-  /// ReLU `relu` of the last `evaluate`, for one row.
+  /// ReLU `relu` of the last `evaluate`, for one row; all but dy.
   void readRelu(int row, int relu, ReluRow& into) const;
+  /// dy, after the `ascend` that follows.
+  void readArrival(int row, int relu, ReluRow& into) const;
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 
@@ -88,6 +92,7 @@ class DualBatch {
   void stepLambda(Layer& layer);
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
+  void readInto(int row, View view, std::vector<float>& values) const;
   void resize(int blocks);
   bool hasInputBox() const { return input_.kind == InputKind::box || input_.clipped; }
 

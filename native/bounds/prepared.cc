@@ -22,15 +22,16 @@ std::vector<float> roundedUp(const std::vector<double>& values) {
 
 }  // namespace
 
-const Norms& Prepared::norms() const {
-  std::call_once(once_, [this] {
-    for (const Affine& affine : network.affines) {
-      norms_.spectral.push_back(spectralNormBound(affine));
-      norms_.rowNorm.push_back(roundedUp(rowNorms(affine)));
-      norms_.rowMax.push_back(roundedUp(rowMaxima(affine)));
-    }
-  });
-  return norms_;
+bool Prepared::computeNorms(const StopCheck& stop) const {
+  const std::lock_guard lock(mutex_);
+  for (size_t next = norms_.spectral.size(); next < network.affines.size(); ++next) {
+    if (stop()) return false;
+    const Affine& affine = network.affines[next];
+    norms_.rowNorm.push_back(roundedUp(rowNorms(affine)));
+    norms_.rowMax.push_back(roundedUp(rowMaxima(affine)));
+    norms_.spectral.push_back(spectralNormBound(affine));
+  }
+  return true;
 }
 
 }  // namespace bulwark

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <vector>
 
+#include "bounds/options.h"
 #include "kernels/planned.h"
 #include "network/network.h"
 
@@ -24,10 +25,13 @@ class Prepared {
   const Network& network;
   const Plans plans;
 
-  const Norms& norms() const;
+  /// Computes the norms unless they are there; false if `stop` fired first (what is done is kept).
+  bool computeNorms(const StopCheck& stop) const;
+  /// After `computeNorms`.
+  const Norms& norms() const { return norms_; }
 
  private:
-  mutable std::once_flag once_;
+  mutable std::mutex mutex_;
   mutable Norms norms_;
 };
 

@@ -1,6 +1,7 @@
 #include "bounds/schedule.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace bulwark {
 
@@ -19,7 +20,7 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   if (evidence.multipliers) results.multipliers.resize(source.count());
   if (evidence.coefficients) {
     results.slope.assign(source.count() * images.prepared().network.inputSize(), 0);
-    results.offset.assign(source.count(), 0);
+    results.offset.assign(source.count(), -std::numeric_limits<double>::infinity());
   }
   const long lanes = workers.main().lanes();
   const long share = (source.count() + workers.size() * lanes - 1) / (workers.size() * lanes);

@@ -35,6 +35,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
     const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+    if (!images) break;
     const SpecificationRows source(*images, workers.main(), specification, first);
     const auto report = [&](long done, long) {
       if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));

@@ -12,14 +12,15 @@ namespace bulwark {
 
 struct SearchOptions {
   long subproblems = 100000;        // most subproblems per image
-  int candidates = 6;               // neurons tried by a few steps on both sides before one is split
-  int trialSteps = 8;               // ascent steps of a trial
-  int steps = 40;                   // further ascent steps of a kept child
+  int candidates = 2;               // neurons tried by a few steps on both sides before one is split
+  int trialSteps = 6;               // ascent steps of a trial
+  int steps = 30;                   // further ascent steps of a kept child
   int batch = 64;                   // subproblems split per round, worst bounds first
   size_t memory = size_t{1} << 30;  // bytes of multipliers kept for open subproblems; later ones start afresh
   bool leaves = false;              // also return what proves every leaf
-  double learningRate = 0.1;
-  double decay = 0.985;
+  // A child starts near its optimum, which the roots' larger steps would leave first.
+  double learningRate = 0.05;
+  double decay = 0.95;
 };
 
 struct SearchResult {

@@ -7,9 +7,18 @@ namespace bulwark {
 
 namespace {
 
-/// A neuron with c > 0 meets a convex function: only its slope's compromise between rows of the batch of
-/// splits is lost there, not the chord's gap.
-constexpr float kConvexWeight = 0.3f;
+/// What the row loses at a neuron. The dual lets it take dz, the minimiser of phi, while dy arrives from
+/// below; made to take what arrives, its term would be higher by this much (the row's whole gap is the sum
+/// over neurons). Small but never 0 where the two agree, so that ties still rank by the triangle's height.
+float lossAt(const ReluRow& relu, size_t i) {
+  constexpr float kTriangle = 1e-3f;
+  const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
+  const float c = relu.c[i], v = relu.slope[i] * c, dz = relu.dz[i];
+  const float dy = std::clamp(relu.dy[i], relu.lower[i], relu.upper[i]);
+  const float activation = std::max(relu.zhat[i] + dy, 0.0f) - std::max(relu.zhat[i] + dz, 0.0f);
+  const float loss = c * activation - v * (dy - dz) + 0.5f * relu.lambda * (dy * dy - dz * dz);
+  return loss + kTriangle * std::abs(c) * (u * -l / (u - l));
+}
 
 }  // namespace
 
@@ -29,23 +38,29 @@ void SubproblemRows::entered(DualBatch& batch, int r, long row) {
 
 void SubproblemRows::settled(DualBatch& batch, int r, long row) {
   if (wanted_ == 0) return;
-  ReluRow relu;
+  const int relus = static_cast<int>(batch.relus().size());
+  reading_[row].resize(relus);
+  for (int k = 0; k < relus; ++k) batch.readRelu(r, k, reading_[row][k]);
+}
+
+void SubproblemRows::followed(DualBatch& batch, int r, long row) {
   std::vector<Candidate>& best = candidates_[row];
   const auto better = [](const Candidate& a, const Candidate& b) { return a.score > b.score; };
-  const int relus = static_cast<int>(batch.relus().size());
-  for (int k = 0; k < relus; ++k) {
-    batch.readRelu(r, k, relu);
+  for (size_t k = 0; k < reading_[row].size(); ++k) {
+    ReluRow& relu = reading_[row][k];
+    const int position = static_cast<int>(k);
+    batch.readArrival(r, position, relu);
     for (size_t i = 0; i < relu.c.size(); ++i) {
-      const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
-      if (l >= 0 || u <= 0) continue;
-      const float gap = u * -l / (u - l);  // the triangle's height at the kink
-      const float score = relu.c[i] < 0 ? -relu.c[i] * gap : kConvexWeight * relu.c[i] * gap;
-      if (static_cast<int>(best.size()) == wanted_ && score <= best.back().score) continue;
-      if (static_cast<int>(best.size()) == wanted_) best.pop_back();
-      const Candidate candidate{k, static_cast<int>(i), score};
+      if (relu.zhat[i] + relu.lower[i] >= 0 || relu.zhat[i] + relu.upper[i] <= 0) continue;
+      const Candidate candidate{position, static_cast<int>(i), lossAt(relu, i)};
+      if (static_cast<int>(best.size()) == wanted_) {
+        if (candidate.score <= best.back().score) continue;
+        best.pop_back();
+      }
       best.insert(std::upper_bound(best.begin(), best.end(), candidate, better), candidate);
     }
   }
+  reading_[row] = {};
 }
 
 }  // namespace bulwark

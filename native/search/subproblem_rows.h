@@ -23,7 +23,8 @@ class SubproblemRows final : public RowSource, public RowVisitor {
       : specification_(specification),
         branches_(std::move(branches)),
         wanted_(candidates),
-        candidates_(branches_.size()) {}
+        candidates_(branches_.size()),
+        reading_(branches_.size()) {}
 
   long count() const override { return static_cast<long>(branches_.size()); }
   int image(long row) const override { return specification_.image(branches_[row].row); }
@@ -31,7 +32,9 @@ class SubproblemRows final : public RowSource, public RowVisitor {
   void stage(Backend& backend, const std::vector<long>& rows, View staging) const override;
 
   void entered(DualBatch& batch, int r, long row) override;
+  bool follows() const override { return wanted_ > 0; }
   void settled(DualBatch& batch, int r, long row) override;
+  void followed(DualBatch& batch, int r, long row) override;
 
   const Branch& branch(long row) const { return branches_[row]; }
   /// Best first; empty where every neuron is settled.
@@ -42,6 +45,7 @@ class SubproblemRows final : public RowSource, public RowVisitor {
   const std::vector<Branch> branches_;
   const int wanted_;
   std::vector<std::vector<Candidate>> candidates_;
+  std::vector<std::vector<ReluRow>> reading_;  // between a row's last evaluation and the pass that follows
 };
 
 }  // namespace bulwark

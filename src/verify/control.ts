@@ -43,12 +43,20 @@ export class Calls {
     const { signal, onProgress } = options;
     if (signal?.aborted) throw aborted(signal);
     const cancel = this.#binding.createCancelToken();
-    const onAbort = (): void => cancel.cancel();
+    let fire: (reason: Error) => void;
+    const fired = new Promise<never>((_, reject) => {
+      fire = reject;
+    });
+    const onAbort = (): void => {
+      cancel.cancel();
+      fire(aborted(signal!));
+    };
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const call = start(onProgress ? { cancel, onProgress } : { cancel });
       this.#running.set(cancel, call);
-      const result = await call;
+      // A call may still wait for a thread of its own; its caller does not wait with it.
+      const result = await Promise.race([call, fired]);
       if (signal?.aborted) throw aborted(signal);
       return result;
     } catch (error) {
@@ -58,7 +66,9 @@ export class Calls {
       throw fromNative(error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
-      this.#running.delete(cancel);
+      const call = this.#running.get(cancel);
+      // What was aborted counts as running until the native side is done with it.
+      void call?.catch(() => undefined).then(() => this.#running.delete(cancel));
     }
   }
 
