@@ -11,7 +11,8 @@ import { finish } from './measure.mjs';
 import { CountingVerifier } from './operations.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = fileURLToPath(new URL('../../shared/data/sdp-crown', import.meta.url));
+const data = fileURLToPath(new URL('../../shared/data', import.meta.url));
+const folder = `${data}/sdp-crown`;
 const preload = new URL('usage.mjs', import.meta.url).href;
 
 const mnist = (eps) => ({ data: 'mnist', eps, clip: [0, 1] });
@@ -77,19 +78,33 @@ export async function publishedCases(name) {
   return { cases, close: () => verifier.close() };
 }
 
-/** One run of the command: what it printed last, and what the process used. */
-function runCertify(name, threads) {
-  const paths = files(name);
+/** One run of the command on these data: what it printed last, and what the process used. */
+function runCertify(name, dataArguments, threads) {
   const { eps, clip, normalization } = settings[name];
-  const args = ['--import', preload, 'dist/cli/main.js', 'certify', paths.model];
-  args.push('--data', paths.images, '--labels', paths.labels, '--layout', 'nhwc', '--norm', '2');
-  args.push('--eps', String(eps), '--threads', String(threads), '--json');
+  const args = ['--import', preload, 'dist/cli/main.js', 'certify', files(name).model, ...dataArguments];
+  args.push('--norm', '2', '--eps', String(eps), '--threads', String(threads), '--json');
   if (clip) args.push('--clip', clip.join(','));
   if (normalization) args.push('--mean', normalization.mean.join(','), '--std', String(normalization.std));
   const stdio = ['ignore', 'pipe', 'pipe', 'pipe'];
   const { status, output } = spawnSync(process.execPath, args, { cwd: root, stdio, encoding: 'utf8' });
   if (status !== 0) throw new Error(`certify ${name} ended with ${status}: ${output[2]}`);
   return { summary: JSON.parse(output[1].trim().split('\n').at(-1)), usage: JSON.parse(output[3]) };
+}
+
+/** The 200 images of the paper. */
+function paperImages(name) {
+  const { images, labels } = files(name);
+  return ['--data', images, '--labels', labels, '--layout', 'nhwc'];
+}
+
+/** The first images of the test set that those 200 are from. */
+function testImages(name, limit) {
+  const limited = ['--limit', String(limit)];
+  if (settings[name].data === 'cifar') return ['--data', `${data}/cifar10/test_batch.bin.gz`, ...limited];
+  const [images, labels] = ['images-idx3', 'labels-idx1'].map(
+    (kind) => `${data}/mnist/t10k-${kind}-ubyte.gz`,
+  );
+  return ['--data', images, '--labels', labels, ...limited];
 }
 
 /** Operations that the bounds of the whole run need; attacks are not counted. */
@@ -107,37 +122,46 @@ async function boundOperations(name) {
   return verifier.operations;
 }
 
-/**
- * `bulwark certify` over all images, with 1 and 2 threads by turns. Processor times are those of the whole
- * process (start of Node, model and data included); wall times are the command's own, without them.
- */
-export async function certifyCases(name, { quick }) {
-  const floor = await boundOperations(name);
-  const threadCounts = [1, 2];
-  const runs = new Map(threadCounts.map((threads) => [threads, { wall: [], processor: [], memory: [] }]));
-  const peaks = [calibrate().peak];
-  let images = 0;
-  let verified = 0;
-  for (let round = 0; round < (quick ? 3 : 7); round += 1) {
-    for (const threads of threadCounts) {
-      const { summary, usage } = runCertify(name, threads);
-      images = summary.total;
-      verified = summary.verified;
-      const samples = runs.get(threads);
-      samples.wall.push(summary.secondsPerImage * images);
+/** Runs with 1 and 2 threads by turns: samples in seconds and bytes, by number of threads. */
+function byTurns(name, dataArguments, rounds) {
+  const runs = new Map([1, 2].map((threads) => [threads, { wall: [], processor: [], memory: [] }]));
+  let last;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [threads, samples] of runs) {
+      const { summary, usage } = runCertify(name, dataArguments, threads);
+      last = summary;
+      samples.wall.push(summary.secondsPerImage * summary.total);
       samples.processor.push((usage.userCPUTime + usage.systemCPUTime) / 1e6);
       samples.memory.push(usage.maxRSS * 1024);
     }
   }
-  peaks.push(calibrate().peak);
-  return threadCounts.map((threads) => {
-    const { wall, processor, memory } = runs.get(threads);
+  return { runs, images: last.total, verified: last.verified };
+}
+
+/**
+ * `bulwark certify` over the 200 images, with 1 and 2 threads. Processor times are those of the whole process
+ * (start of Node, model and data included); wall times are the command's own, without them.
+ */
+export async function certifyCases(name, { quick }) {
+  const floor = await boundOperations(name);
+  const before = calibrate().peak;
+  const { runs, images, verified } = byTurns(name, paperImages(name), quick ? 3 : 7);
+  const peaks = [before, calibrate().peak];
+  return Array.from(runs, ([threads, { wall, processor, memory }]) => {
     const task = { name: `${name}: certify, ${threads} thread${threads > 1 ? 's' : ''}`, group: 'certify' };
     return {
       ...finish({ ...task, images, threads }, { wall, processor, peaks, floor }),
-      wallBest: Math.min(...wall) / images,
       peakMemory: Math.max(...memory),
       verified,
     };
+  });
+}
+
+/** Best images per second with 1 and with 2 threads, over the 200 images and over more of the test set. */
+export function throughput(name) {
+  return [paperImages(name), testImages(name, 600)].map((dataArguments) => {
+    const { runs, images } = byTurns(name, dataArguments, 3);
+    const best = Array.from(runs.values(), ({ wall }) => images / Math.min(...wall));
+    return { name, images, one: best[0], two: best[1] };
   });
 }

@@ -1,6 +1,8 @@
 /**
  * `npm run bench [-- --quick] [-- --only TEXT]`: measures kernels, bounds, attacks, one-time costs and whole
  * certification runs, prints them beside their floors and targets, and writes `bench/results/latest.json`.
+ * Groups that `--only` chooses from: kernels, opponents, mlp, and for each published network its name, `certify
+ * NAME` and `throughput NAME`. The short run leaves out opponents and throughput.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { announce, collect, machine } from './collect.mjs';
 import { opponentRatios } from './kernels.mjs';
 import { caseTable, targetTable } from './print.mjs';
+import { published, throughput } from './published.mjs';
 import { targetRows } from './targets.mjs';
 
 const { values } = parseArgs({
@@ -17,8 +20,13 @@ const wanted = (name) => name.includes(values.only);
 
 announce();
 const cases = await collect({ quick: values.quick }, wanted);
-const opponents = !values.quick && wanted('kernels') ? opponentRatios() : [];
-const targets = targetRows({ cases, opponents });
+const opponents = !values.quick && wanted('opponents') ? opponentRatios() : [];
+const timedTwice = published.filter((name) => !values.quick && wanted(`throughput ${name}`));
+const throughputs = timedTwice.flatMap(throughput);
+if (cases.length + opponents.length + throughputs.length === 0) {
+  throw new Error(`--only ${values.only}: no group has that in its name`);
+}
+const targets = targetRows({ cases, opponents, throughputs });
 const here = machine();
 
 const folder = fileURLToPath(new URL('results', import.meta.url));
@@ -30,12 +38,15 @@ const results = {
   quick: values.quick,
   cases,
   opponents,
+  throughputs,
   targets,
 };
 writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
 
 console.log(`\n${here.cpu}, ${here.cores} cores, ${here.instructionSet}, Node ${here.node}\n`);
-console.log('processor and wall time per image (kernels and one-time costs: per call)\n');
-console.log(caseTable(cases));
+if (cases.length > 0) {
+  console.log('processor and wall time per image (kernels and one-time costs: per call)\n');
+  console.log(caseTable(cases));
+}
 if (targets.length > 0) console.log(`\n${targetTable(targets)}`);
 console.log(`\nwritten to ${file}`);
