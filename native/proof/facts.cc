@@ -54,8 +54,8 @@ void ImageFacts::setRegion(const Region& region, int image) {
     input_.eps = region.eps[image];
     if (!(input_.eps >= 0)) valid_ = false;
     for (const double center : input_.center) {
-      input_.lower.push_back(before(center - input_.eps));
-      input_.upper.push_back(next(center + input_.eps));
+      input_.lower.push_back(below(center - input_.eps));
+      input_.upper.push_back(above(center + input_.eps));
     }
     if (input_.clipped) {
       const std::vector<double> lower = part(region.lower), upper = part(region.upper);
@@ -69,7 +69,7 @@ void ImageFacts::setRegion(const Region& region, int image) {
   for (int i = 0; i < size; ++i) {
     const double l = input_.lower[i], u = input_.upper[i], c = input_.center[i];
     if (!(l <= u) || !std::isfinite(l) || !std::isfinite(u) || !std::isfinite(c)) valid_ = false;
-    input_.reach.push_back(next(std::max(std::fabs(l), std::fabs(u)) + std::fabs(c)));
+    input_.reach.push_back(above(std::max(std::fabs(l), std::fabs(u)) + std::fabs(c)));
   }
 }
 
@@ -133,7 +133,7 @@ void ImageFacts::deriveInput() {
   facts.zhat = input_.center;
   std::vector<double> reach(facts.zhat.size()), magnitude(facts.zhat.size());
   for (size_t i = 0; i < reach.size(); ++i) {
-    reach[i] = next(std::max(facts.upper[i] - facts.zhat[i], facts.zhat[i] - facts.lower[i]));
+    reach[i] = above(std::max(facts.upper[i] - facts.zhat[i], facts.zhat[i] - facts.lower[i]));
     if (reach[i] < 0) reach[i] = kInfinity;  // cannot be: the larger of two distances to an interval's ends
     magnitude[i] = std::max(std::fabs(facts.lower[i]), std::fabs(facts.upper[i]));
   }
@@ -146,8 +146,8 @@ void ImageFacts::deriveInput() {
   // The input rounded to float32: a step of its own, x + r.
   for (size_t i = 0; i < reach.size(); ++i) {
     facts.loss.push_back(up(gamma(2, kFloatUnit) * magnitude[i] + kFloatTiny));
-    facts.lower[i] = before(facts.lower[i] - facts.loss[i]);
-    facts.upper[i] = next(facts.upper[i] + facts.loss[i]);
+    facts.lower[i] = below(facts.lower[i] - facts.loss[i]);
+    facts.upper[i] = above(facts.upper[i] + facts.loss[i]);
   }
   facts.step = normUp(facts.loss);
   facts.rho = up(facts.rho + facts.step);
@@ -167,7 +167,8 @@ void ImageFacts::deriveAffine(int id) {
     const double middle = 0.5 * in.lower[i] + 0.5 * in.upper[i];
     x[i * kLanes] = in.zhat[i];
     x[i * kLanes + 1] = middle;
-    x[i * kLanes + 2] = next(std::max(in.upper[i] - middle, middle - in.lower[i]));
+    const double radius = std::max(in.upper[i] - middle, middle - in.lower[i]);
+    x[i * kLanes + 2] = radius > 0 ? above(radius) : 0;  // subnormal numbers would be slow
     x[i * kLanes + 3] = std::max(in.magnitude[i], std::fabs(middle));
   }
   std::vector<double> y(static_cast<size_t>(size) * kLanes);
@@ -204,8 +205,8 @@ void ImageFacts::deriveAffine(int id) {
     const double row = largestEntry ? composition.rowMax[j] * input_.eps + composition.rowNorm[j] * start.step
                                     : composition.rowNorm[j] * start.rho;
     const double ball = up(row + network_.rowNorm(id)[j] * driftBefore + e[j]);
-    facts.lower[j] = before(std::max(middle - radius, facts.zhat[j] - ball));
-    facts.upper[j] = next(std::min(middle + radius, facts.zhat[j] + ball));
+    facts.lower[j] = below(std::max(middle - radius, facts.zhat[j] - ball));
+    facts.upper[j] = above(std::min(middle + radius, facts.zhat[j] + ball));
   }
   facts.step = normUp(e);
   facts.rho = composition.norm < kInfinity
@@ -233,8 +234,8 @@ void ImageFacts::deriveAdd(int id) {
     if (inFloat && !(m < kFloatLargest)) valid_ = false;
     e[i] = up(gamma(2) * m + inference[i]);
     facts.zhat[i] = a.zhat[i] + b.zhat[i];
-    facts.lower[i] = before(before(a.lower[i] + b.lower[i]) - inference[i]);
-    facts.upper[i] = next(next(a.upper[i] + b.upper[i]) + inference[i]);
+    facts.lower[i] = below(below(a.lower[i] + b.lower[i]) - inference[i]);
+    facts.upper[i] = above(above(a.upper[i] + b.upper[i]) + inference[i]);
   }
   facts.step = normUp(e);
   facts.rho = up(a.rho + b.rho + facts.step);
@@ -258,7 +259,7 @@ void ImageFacts::finish(int id) {
     if (!(l <= u) || !std::isfinite(l) || !std::isfinite(u) || !std::isfinite(facts.zhat[i])) valid_ = false;
     const double box = std::max(std::fabs(l), std::fabs(u)), nominal = std::fabs(facts.zhat[i]);
     facts.magnitude[i] = std::max(box, nominal);
-    if (isPre_[id]) facts.reach[i] = next(box + nominal);
+    if (isPre_[id]) facts.reach[i] = above(box + nominal);
   }
 }
 

@@ -1,16 +1,16 @@
 // What is known of every node's values while the input runs through one region, derived step by step from the
-// region alone. Everything holds for the network over the reals and, for Arithmetic::float32, for every float32
-// run that claim.h describes.
+// region alone. Everything holds for the network over the reals and, for Arithmetic::float32, for every
+// float32 run that claim.h describes.
 //
-// Write y = A x + b + r for an affine node. Over the reals r = 0; in float32, |r_j| <= gamma'_n m_j + w, where
-// m = |A| X + |b|, X_i bounds |x_i|, gamma' has round-off 2^-24, n counts the roundings a term can pass (those of
-// its constant, its product and every sum) and w collects underflow. So one derivation serves both.
+// Write y = A x + b + r for an affine node. Over the reals r = 0; in float32, |r_j| <= gamma'_n m_j + w,
+// where m = |A| X + |b|, X_i bounds |x_i|, gamma' has round-off 2^-24, n counts the roundings a term can pass
+// (those of its constant, its product and every sum) and w collects underflow. So one derivation serves both.
 //
-// Nominal run: zhat = fl(A xhat + b), which differs from A xhat + b by gamma_n m at most, as X also bounds xhat.
-// Balls: rho bounds || x - xhat ||_2. With e = (gamma_n + gamma'_n) m + w, || y - yhat || <= ||A|| rho + ||e||;
-// over a chain of affine nodes that composes to C, || C || rho(start) + `drift`, where drift adds up the e of its
-// nodes, each times the norms that come after it. ReLU is 1-Lipschitz and exact.
-// Boxes: interval steps, A mid +- (|A| radius + e), intersected with yhat_i +- (||C_i|| rho(start) + drift_i).
+// Nominal run: zhat = fl(A xhat + b), which differs from A xhat + b by gamma_n m at most, as X also bounds
+// xhat. Balls: rho bounds || x - xhat ||_2. With e = (gamma_n + gamma'_n) m + w, || y - yhat || <= ||A|| rho
+// + ||e||; over a chain of affine nodes that composes to C, || C || rho(start) + `drift`, where drift adds up
+// the e of its nodes, each times the norms that come after it. ReLU is 1-Lipschitz and exact. Boxes: interval
+// steps, A mid +- (|A| radius + e), intersected with yhat_i +- (||C_i|| rho(start) + drift_i).
 #pragma once
 
 #include <vector>

@@ -9,8 +9,8 @@
 namespace bulwark::proof {
 namespace {
 
-/// Where spending the radius on the steepest coordinates first runs out of it: the best multiplier of a clipped
-/// l1 ball. Only a proposal.
+/// Where spending the radius on the steepest coordinates first runs out of it: the best multiplier of a
+/// clipped l1 ball. Only a proposal.
 double proposeMultiplier(const InputSet& set, int lanes, int lane, const double* g) {
   struct Move {
     double gain, room;
@@ -42,7 +42,7 @@ double clippedL1(const InputSet& set, int lanes, int lane, const double* g, doub
     magnitude += set.reach[i] * (std::fabs(slope) + mu);
   }
   const double rounding = slack + 4 * gamma(static_cast<double>(set.center.size()));  // not summed by chunks
-  return before(sum - up(mu * set.eps + upSum(magnitude) * rounding));
+  return below(sum - up(mu * set.eps + upSum(magnitude) * rounding));
 }
 
 }  // namespace
@@ -63,17 +63,16 @@ void inputMinimum(const KernelTable& kernels, const InputSet& set, int lanes, co
   const double square = up(set.eps * set.eps);
   for (int lane = 0; lane < lanes; ++lane) {
     // ||x - center||_2 <= eps in an l1 ball too.
-    double best = before(boxed[lane] - up(0.5 * used[lane] * square + upSum(boxedMagnitude[lane]) * slack));
+    double best = below(boxed[lane] - up(0.5 * used[lane] * square + upSum(boxedMagnitude[lane]) * slack));
     const double count = static_cast<double>(set.center.size());
     const double norm = up(std::sqrt(squares[lane] * (1 + slack) * kUp + count * kTiny));
     if (ball) {
       const double reach = set.kind == InputKind::l2 ? norm : largest[lane];
-      const double whole = before(linear[lane] - up(reach * set.eps + upSum(linearMagnitude[lane]) * slack));
+      const double whole = below(linear[lane] - up(reach * set.eps + upSum(linearMagnitude[lane]) * slack));
       if (whole > best) best = whole;
     }
     if (set.kind == InputKind::l1 && set.clipped) {
-      const double clipped =
-          clippedL1(set, lanes, lane, g, proposeMultiplier(set, lanes, lane, g), slack);
+      const double clipped = clippedL1(set, lanes, lane, g, proposeMultiplier(set, lanes, lane, g), slack);
       if (clipped > best) best = clipped;
     }
     minimum[lane] = best;

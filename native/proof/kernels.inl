@@ -55,13 +55,13 @@ static void product(const ProductCall& call) {
   typedef typename Vector<width>::type V;
   typedef typename Vector<width>::mask Mask;
   constexpr int lanes = width * parts;
-  constexpr int64_t all = -1, noSign = INT64_MAX;
+  // What a lane keeps of a weight's bits.
+  const int64_t bits[] = {-1, -1, INT64_MAX, INT64_MAX};
   Mask keep[parts];
-  for (int p = 0; p < parts; ++p)
-    for (int i = 0; i < width; ++i) keep[p][i] = p * width + i < lanes / 2 ? all : noSign;
-  const auto weightOf = [&](const double* weight, int part) __attribute__((always_inline)) {
+  for (int p = 0; p < parts && mixed; ++p) __builtin_memcpy(&keep[p], bits + p * width, sizeof keep[p]);
+  const auto weightOf = [&](const double* weight, int part) __attribute__((always_inline)) -> V {
     const V w = spread<V>(*weight);
-    return mixed ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & keep[part]) : w;
+    return mixed ? (V)((Mask)w & keep[part]) : w;
   };
   for (int i = 0; i < call.tileCount; ++i) {
     const Tile& tile = call.tiles[i];

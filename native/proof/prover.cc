@@ -85,13 +85,14 @@ class Walk {
 
   /// What the perturbation r of a node takes.
   void lose(int id) {
-    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(), nullptr, facts_.at(id).loss.data(), sum_, lost_);
+    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(), nullptr, facts_.at(id).loss.data(), sum_,
+                   lost_);
   }
 
   void passAffine(int id, int from) {
     const Operator& op = network_.operatorOf(id);
-    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(), op.bias().empty() ? nullptr : op.bias().data(),
-                   facts_.at(id).loss.data(), sum_, lost_);
+    kernels_.weigh(network_.size(id), lanes_, signal_[id].get(),
+                   op.bias().empty() ? nullptr : op.bias().data(), facts_.at(id).loss.data(), sum_, lost_);
     Aligned result = allocate(static_cast<size_t>(network_.size(from)) * lanes_);
     op.adjoint(kernels_, lanes_, signal_[id].get(), result.get());
     hand(std::move(result), from);
@@ -185,9 +186,10 @@ class Walk {
       const double parts[] = {sum_[lane], minimum[lane], c.constant};
       double bound = 0, size = 0;
       for (const double part : parts) bound += part, size += std::fabs(part);
-      const double taken = up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + facts_.underflow());
-      bound = before(bound - up(size * 8 * kUnit)) - taken;
-      bound = before(bound);
+      const double taken =
+          up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + facts_.underflow());
+      bound = below(bound - up(size * 8 * kUnit)) - taken;
+      bound = below(bound);
       bounds[lane] = std::isfinite(bound) ? bound : -kInfinity;
       if (vacuous_[lane]) bounds[lane] = kInfinity;
     }
@@ -200,8 +202,8 @@ class Walk {
   const int lanes_;
   const int target_;
   std::vector<Aligned> signal_;
-  alignas(64) double sum_[kMostLanes], magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes],
-      inverse_[kMostLanes];
+  alignas(64) double sum_[kMostLanes],
+      magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes], inverse_[kMostLanes];
   double ball_[kMostLanes] = {};
   bool vacuous_[kMostLanes];
 };
@@ -297,7 +299,8 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
   for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
     const int target = claims[order[begin]].target, node = network_.targetNode(target);
     std::vector<Claim> layer;
-    for (; end < order.size() && claims[order[end]].target == target; ++end) layer.push_back(claims[order[end]]);
+    for (; end < order.size() && claims[order[end]].target == target; ++end)
+      layer.push_back(claims[order[end]]);
     const std::vector<double> proven = lowerBounds(layer);
     std::vector<char> changed(images_.size());
     for (size_t i = 0; i < layer.size(); ++i) {

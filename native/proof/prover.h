@@ -1,14 +1,17 @@
 // Rigorous lower bounds: the one dual, evaluated so that no rounding of this computation can make a claim
-// wrong. Its multipliers come from anywhere; nothing of the optimiser's is believed, boxes and balls included.
+// wrong. Its multipliers come from anywhere; nothing of the optimiser's is believed, boxes and balls
+// included.
 //
 // Walking backwards from the target, every node has a coefficient vector g of exact float64 numbers, whatever
 // rounding made them, and the walk keeps
 //     row^T y + constant >= D + sum over the nodes not yet passed of g^T x
 // for all runs of the network over the region:
-//     affine  g^T (A x + b + r) = gIn^T x + g^T b + [(A^T g - gIn)^T x + g^T r], where gIn = fl(A^T g) and the
+//     affine  g^T (A x + b + r) = gIn^T x + g^T b + [(A^T g - gIn)^T x + g^T r], where gIn = fl(A^T g) and
+//     the
 //             bracket is at least - sum_j |g_j| (gamma_n m_j + |r_j|), m = |A| X + |b| (facts.h): since
 //             |A^T g - gIn| <= gamma_n |A|^T |g|, and |g|^T |A| X is what that can meet;
-//     relu    c^T relu(z) >= v^T z + sum_i phi_i - lambda / 2 rho^2, v = fl(slope c), for the box of z and its
+//     relu    c^T relu(z) >= v^T z + sum_i phi_i - lambda / 2 rho^2, v = fl(slope c), for the box of z and
+//     its
 //             ball: phi_i = min over the box of c relu(z) - v z + lambda / 2 (z - zhat)^2 (kernels.inl);
 //     add     exact but for r; where several readers meet in a node, the sums of their coefficients are
 //             rounded: u |sum| X for each;

@@ -1,6 +1,7 @@
 // A-priori rounding bounds. All that is assumed of the machine: float64 sums, products, quotients and roots
 // are rounded to nearest, with gradual underflow, in whatever order a sum is taken and whether or not a
-// product is fused into it (round-off u = 2^-53; a product that underflows is off by less than `tiny`).
+// product is fused into it. Round-off u = 2^-53; a product that underflows is off by 2^-1075 at most, far
+// less than `kTiny`, which is a normal number because arithmetic on subnormal ones is slow.
 #pragma once
 
 #include <cmath>
@@ -10,7 +11,7 @@
 namespace bulwark::proof {
 
 constexpr double kUnit = 0x1p-53;
-constexpr double kTiny = 0x1p-1074;
+constexpr double kTiny = 0x1p-1000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// More than what a few dozen operations on numbers >= 0 can lose.
@@ -29,8 +30,9 @@ inline double up(double x) { return x * kUp + 64 * kTiny; }
 /// The same for a sum of up to 2^21 numbers.
 inline double upSum(double x) { return x * kUpSum + 0x1p21 * kTiny; }
 
-inline double next(double x) { return std::nextafter(x, kInfinity); }
-inline double before(double x) { return std::nextafter(x, -kInfinity); }
+/// Numbers above and below x, by a unit or two of its last place: |x| 2^-52 is at least one unit.
+inline double above(double x) { return x + (std::fabs(x) * 0x1p-52 + kTiny); }
+inline double below(double x) { return x - (std::fabs(x) * 0x1p-52 + kTiny); }
 
 /// At least the l2 norm of (x_i): the squares lose at most `tiny` each to underflow.
 template <class Values>

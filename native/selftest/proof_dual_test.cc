@@ -1,8 +1,6 @@
 // Rigorous bounds against the same dual in extended precision, and against points of the region.
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <stdexcept>
 #include <string>
 
 #include "selftest/harness.h"
@@ -14,33 +12,6 @@ namespace {
 using proof::Arithmetic;
 using proof::Claim;
 using proof::Prover;
-
-/// A graph that ends in a matrix and has at least one ReLU.
-std::vector<graph::Node> problemGraph(Random& random) {
-  GraphBuilder builder({2, 5, 4});
-  builder.nodes = randomGraph(random, pick(random, 2, 12));
-  const int last = builder.last();
-  int x = builder.reshape(last, {builder.size(last)});
-  x = builder.relu(builder.linear(random, x, {7}));
-  builder.linear(random, x, {4});
-  return builder.nodes;
-}
-
-Claim outputClaim(Random& random, const proof::ProofNetwork& network, int image,
-                  const proof::Multipliers* multipliers) {
-  Claim claim;
-  claim.image = image;
-  claim.row = normals(random, network.size(network.nodeCount() - 1));
-  claim.constant = normal(random);
-  claim.multipliers = multipliers;
-  return claim;
-}
-
-double rowValue(const Claim& claim, const std::vector<long double>& y) {
-  long double value = claim.constant;
-  for (size_t i = 0; i < y.size(); ++i) value += claim.row[i] * y[i];
-  return static_cast<double>(value);
-}
 
 const Test close("proof: bounds lie just below the dual in extended precision", [](Context& context) {
   Random& random = context.random;
@@ -94,8 +65,8 @@ const Test points("proof: no point of the region goes below a bound", [](Context
     for (const Arithmetic arithmetic : {Arithmetic::real, Arithmetic::float32}) {
       Prover prover(network, region, arithmetic, pool);
       const proof::ImageFacts& facts = prover.image(0);
-      const proof::Multipliers multipliers =
-          plainMultipliers(network, facts, Claim::output, static_cast<float>(std::exp(3 * normal(random) - 3)));
+      const proof::Multipliers multipliers = plainMultipliers(
+          network, facts, Claim::output, static_cast<float>(std::exp(3 * normal(random) - 3)));
       std::vector<Claim> claims;
       for (int k = 0; k < 9; ++k) claims.push_back(outputClaim(random, network, 0, &multipliers));
       const std::vector<double> bounds = prover.lowerBounds(claims);

@@ -14,7 +14,8 @@ template <class Visit>
 void entries(const Affine& affine, Visit&& visit) {
   if (const auto* linear = std::get_if<Linear>(&affine)) {
     for (int o = 0; o < linear->out; ++o) {
-      for (int i = 0; i < linear->in; ++i) visit(o, i, linear->weight[static_cast<size_t>(o) * linear->in + i]);
+      for (int i = 0; i < linear->in; ++i)
+        visit(o, i, linear->weight[static_cast<size_t>(o) * linear->in + i]);
     }
   } else if (const auto* conv = std::get_if<Conv>(&affine)) {
     forEachEntry(*conv, visit);
@@ -134,7 +135,9 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
   return value + minimum(facts.input(), signal[0], claim.multipliers->inputLambda);
 }
 
-std::vector<long double> exactForward(const Network& network, const std::vector<double>& x) {
+namespace {
+
+std::vector<std::vector<Wide>> exactValues(const Network& network, const std::vector<double>& x) {
   std::vector<std::vector<Wide>> values;
   for (const Node& node : network.nodes) {
     std::vector<Wide> y;
@@ -158,7 +161,109 @@ std::vector<long double> exactForward(const Network& network, const std::vector<
     }
     values.push_back(std::move(y));
   }
+  return values;
+}
+
+}  // namespace
+
+std::vector<long double> exactForward(const Network& network, const std::vector<double>& x) {
+  return exactValues(network, x).back();
+}
+
+std::vector<long double> gradientAt(const Network& network, const std::vector<double>& row,
+                                    const std::vector<double>& x) {
+  const std::vector<std::vector<Wide>> values = exactValues(network, x);
+  std::vector<std::vector<Wide>> gradient(values.size());
+  for (size_t id = 0; id < values.size(); ++id) gradient[id].resize(values[id].size());
+  std::copy(row.begin(), row.end(), gradient.back().begin());
+  for (size_t id = values.size(); id-- > 1;) {
+    const Node& node = network.nodes[id];
+    const std::vector<Wide>& g = gradient[id];
+    if (node.kind == NodeKind::affine) {
+      std::vector<Wide>& to = gradient[node.inputs[0]];
+      entries(network.affines[node.affine], [&](int o, int i, double weight) { to[i] += weight * g[o]; });
+      continue;
+    }
+    for (const int input : node.inputs) {
+      for (size_t i = 0; i < g.size(); ++i) {
+        if (node.kind == NodeKind::add || values[input][i] > 0) gradient[input][i] += g[i];
+      }
+    }
+  }
+  return gradient[0];
+}
+
+std::vector<float> floatForward(Random& random, const Network& network, const std::vector<double>& x) {
+  std::vector<std::vector<float>> values;
+  const int style = pick(random, 0, 3);
+  for (const Node& node : network.nodes) {
+    std::vector<float> y;
+    if (node.kind == NodeKind::input) {
+      y.assign(x.begin(), x.end());
+    } else if (node.kind == NodeKind::affine) {
+      const Affine& affine = network.affines[node.affine];
+      const std::vector<float>& from = values[node.inputs[0]];
+      const std::vector<double> bias = biasOf(affine);
+      std::vector<std::vector<std::pair<float, float>>> terms(bias.size());
+      for (size_t o = 0; o < bias.size(); ++o) terms[o].push_back({static_cast<float>(bias[o]), 1.0f});
+      entries(affine, [&](int o, int i, double weight) {
+        terms[o].push_back({static_cast<float>(weight), from[i]});
+      });
+      for (auto& each : terms) {
+        if (style > 0) std::shuffle(each.begin(), each.end(), random);
+        float sum = 0;
+        double wide = 0;
+        for (const auto& [weight, value] : each) {
+          if (style == 3) {
+            wide += static_cast<double>(weight) * value;
+          } else if (style == 2) {
+            sum = std::fma(weight, value, sum);
+          } else {
+            volatile const float product = weight * value;
+            sum += product;
+          }
+        }
+        y.push_back(style == 3 ? static_cast<float>(wide) : sum);
+      }
+    } else {
+      y = values[node.inputs[0]];
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (node.kind == NodeKind::add) {
+          y[i] += values[node.inputs[1]][i];
+        } else {
+          y[i] = std::max(y[i], 0.0f);
+        }
+      }
+    }
+    values.push_back(std::move(y));
+  }
   return values.back();
+}
+
+std::vector<graph::Node> problemGraph(Random& random) {
+  GraphBuilder builder({2, 5, 4});
+  builder.nodes = randomGraph(random, pick(random, 2, 12));
+  const int last = builder.last();
+  int x = builder.reshape(last, {builder.size(last)});
+  x = builder.relu(builder.linear(random, x, {7}));
+  builder.linear(random, x, {4});
+  return builder.nodes;
+}
+
+proof::Claim outputClaim(Random& random, const proof::ProofNetwork& network, int image,
+                         const proof::Multipliers* multipliers) {
+  proof::Claim claim;
+  claim.image = image;
+  claim.row = normals(random, network.size(network.nodeCount() - 1));
+  claim.constant = normal(random);
+  claim.multipliers = multipliers;
+  return claim;
+}
+
+double rowValue(const proof::Claim& claim, const std::vector<long double>& y) {
+  Wide value = claim.constant;
+  for (size_t i = 0; i < y.size(); ++i) value += claim.row[i] * y[i];
+  return static_cast<double>(value);
 }
 
 proof::Multipliers randomMultipliers(Random& random, const proof::ProofNetwork& network, int target,

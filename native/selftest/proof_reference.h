@@ -14,6 +14,22 @@ long double dualValue(const proof::ProofNetwork&, const proof::ImageFacts&, cons
 /// The network's output at x in long double, both in stored order.
 std::vector<long double> exactForward(const Network&, const std::vector<double>& x);
 
+/// The gradient of row^T output at x, where it has one.
+std::vector<long double> gradientAt(const Network&, const std::vector<double>& row,
+                                    const std::vector<double>& x);
+
+/// One float32 run: every sum in an order of its own, products fused or not, sums in float32 or wider.
+std::vector<float> floatForward(Random&, const Network&, const std::vector<double>& x);
+
+/// A graph that ends in two matrices with a ReLU between them.
+std::vector<graph::Node> problemGraph(Random&);
+
+/// A claim on the output with a random row.
+proof::Claim outputClaim(Random&, const proof::ProofNetwork&, int image, const proof::Multipliers*);
+
+/// row^T y + constant.
+double rowValue(const proof::Claim&, const std::vector<long double>& y);
+
 /// Slopes and lambdas of any sensible size; with `wild`, of any size.
 proof::Multipliers randomMultipliers(Random&, const proof::ProofNetwork&, int target, bool wild);
 
