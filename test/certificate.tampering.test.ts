@@ -79,7 +79,9 @@ function verdict({ checker, image }: Sample, bytes: Uint8Array): string {
 it('accepts the certificates as they were made', () => {
   for (const one of samples) {
     expect(verdict(one, one.bytes)).toBe('accepted');
-    expect(encodeCertificate(readCertificate(one.bytes))).toEqual(Buffer.from(one.bytes));
+    expect(encodeCertificate(readCertificate(one.bytes, one.checker.reluSizes))).toEqual(
+      Buffer.from(one.bytes),
+    );
   }
 });
 
@@ -176,11 +178,8 @@ const changes: Record<string, [Change, RegExp]> = {
   'norm not a number': [({ norms }) => ({ norms: norms.map(() => NaN) }), /norms/],
   'norm missing': [({ norms }) => ({ norms: norms.slice(1) }), /norm/],
   'norm too many': [({ norms }) => ({ norms: [...norms, 1] }), /norms, the network/],
-  'ReLU sizes': [
-    ({ relus }) => ({ relus: [...relus, 0] }),
-    /relus differs|ends early|lambda|slope|bytes too many/,
-  ],
-  'huge ReLU size': [({ relus }) => ({ relus: relus.map(() => 2 ** 40) }), /ends early/],
+  'ReLU sizes': [({ relus }) => ({ relus: [...relus, 0] }), /sizes of the ReLUs differ/],
+  'huge ReLU size': [({ relus }) => ({ relus: relus.map(() => 2 ** 40) }), /sizes of the ReLUs differ/],
   'assurance unknown': [() => ({ assurance: 'total' }), /assurance/],
   'NaN slope': [
     ({ rows }) => ({ rows: firstLeaf(rows, ({ slope }) => ({ slope: planted(slope, NaN) })) }),

@@ -59,8 +59,11 @@ export interface Certificate extends Header {
   readonly rows: readonly (readonly Leaf[])[];
 }
 
-/** @throws CertificateError for anything but a whole certificate file, naming what is wrong. */
-export function readCertificate(bytes: Uint8Array): Certificate {
+/**
+ * @param sizes features of each ReLU of the model: leaves of other sizes are not even read.
+ * @throws CertificateError for anything but a whole certificate file, naming what is wrong.
+ */
+export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Certificate {
   const end = bytes.length - hashBytes;
   if (end < magic.length + 8) throw new CertificateError(`the file has only ${bytes.length} bytes`);
   if (Buffer.from(bytes.subarray(0, magic.length)).toString('latin1') !== magic) {
@@ -75,6 +78,9 @@ export function readCertificate(bytes: Uint8Array): Certificate {
   }
   const header = parseHeader(reader.text(reader.uint32()));
   const { relus, margins } = header;
+  if (relus.length !== sizes.length || relus.some((size, i) => size !== sizes[i])) {
+    throw new CertificateError(`the sizes of the ReLUs differ: the model's are ${sizes.join(', ')}`);
+  }
   const boxes = reader.many(8, () => {
     const claim = neuronOf(reader, relus);
     return { ...claim, leaf: leafOf(reader, relus, relus.slice(0, claim.relu)) };

@@ -34,7 +34,7 @@ export class ImageFacts {
     private readonly steps: Steps,
     private readonly region: Region,
     norms: readonly number[],
-    tighten: (facts: ImageFacts, relu: number, step: number, box: Box) => Box,
+    tighten: (facts: ImageFacts, index: number, step: number, box: Box) => Box,
   ) {
     this.#reach = reachOf(region);
     let features = 0;
@@ -222,8 +222,8 @@ function intersection(a: Box, b: Box): Box {
 }
 
 /** The box inside the leaf's half spaces; undefined if that is empty, and there is nothing to prove. */
-function split(box: Box, relu: number, leaf: Leaf): Box | undefined {
-  const own = leaf.splits.filter((entry) => entry.relu === relu);
+function split(box: Box, index: number, leaf: Leaf): Box | undefined {
+  const own = leaf.splits.filter(({ relu: of }) => of === index);
   if (own.length === 0) return box;
   const [lower, upper] = [box.lower.slice(), box.upper.slice()];
   for (const { neuron, active } of own) {
@@ -275,7 +275,7 @@ function parabola(
 /** Where the budget eps of the fractional knapsack runs out: the best price, but any is sound. */
 function l1Price(a: Float64Array, { lower, upper }: Box, eps: number): number {
   let left = eps;
-  for (const i of Array.from(a.keys()).sort((i, j) => Math.abs(a[j]) - Math.abs(a[i]))) {
+  for (const i of Array.from(a.keys()).sort((j, k) => Math.abs(a[k]) - Math.abs(a[j]))) {
     left -= a[i] > 0 ? -lower[i] : upper[i];
     if (left <= 0) return Math.abs(a[i]);
   }

@@ -1,7 +1,6 @@
 /** The graph as the checker computes with it: inputs, affine maps, ReLUs and adds, in topological order. */
 import { CertificateError } from '../errors.js';
 import type { Graph } from '../model/graph.js';
-import { sizeOf } from '../tensor.js';
 import { gamma, normUp } from './arithmetic.js';
 import { hasNorm } from './norm.js';
 import { type Affine, affineOf, compose, transpose } from './sparse.js';

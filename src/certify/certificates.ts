@@ -73,9 +73,7 @@ export class CertificateMaker {
       specification: { label },
       assurance,
       norms: this.#norms,
-      relus: this.#model.graph.nodes.flatMap(({ op, shape }) =>
-        op === 'relu' ? [shape.reduce((a, b) => a * b, 1)] : [],
-      ),
+      relus: this.#checker.reluSizes,
       boxes: evidence.boxes ?? [],
       rows: evidence.rows.map(({ leaves }) => leaves),
     };

@@ -1,5 +1,5 @@
 /** Spectral norms that certificates claim: guessed here, proven by the checker. */
-import { Norms, type Steps } from '../certificate/network.js';
+import type { Norms, Steps } from '../certificate/network.js';
 import type { Matrix } from '../certificate/sparse.js';
 import { CertificateError } from '../errors.js';
 
@@ -60,7 +60,7 @@ function largestEigenvalue(matrix: Matrix): number {
   return largestOfTridiagonal(diagonal, beside);
 }
 
-function timesGram({ rows, columns, start, column, value }: Matrix, x: Float64Array): Float64Array {
+function timesGram({ rows, columns, start, column, value }: Matrix, x: Float64Array) {
   const through = new Float64Array(columns);
   for (let i = 0; i < rows; i += 1) {
     for (let k = start[i]; k < start[i + 1]; k += 1) through[column[k]] += value[k] * x[i];
