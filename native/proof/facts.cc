@@ -177,7 +177,7 @@ void ImageFacts::deriveAffine(int id) {
   const bool inFloat = arithmetic_ == Arithmetic::float32;
   const double terms = op.forwardTerms() + 8.0;
   const double rounding = gamma(terms);
-  const double floatRounding = inFloat && !op.copies() ? gamma(terms, kFloatUnit) : 0;
+  const double floatRounding = inFloat && !op.copies() ? gamma(op.forwardTerms() + 2.0, kFloatUnit) : 0;
   const double floatTiny =
       inFloat && !op.copies() ? 2 * terms * kFloatTiny * (1 + largestOf(in.magnitude)) : 0;
   const double losing = gamma(op.adjointTerms() + 8.0) + sumSlack(network_);
