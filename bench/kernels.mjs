@@ -5,26 +5,26 @@ import { calibrate, parsePeak, runSelftest } from './calibration.mjs';
 import { median } from './compare.mjs';
 
 /**
- * Reads the lines of `selftest --bench`, `name  1.0 us  2.0 GFLOP/s ...` or `... GB/s`; a line that starts with
- * two blanks belongs to the heading above it.
+ * Reads the lines of `selftest --bench`, `name  1.0 us  2.0 GFLOP/s  99.0 % of peak` or `name  1.0 us  2.0 GB/s`;
+ * a line that starts with two blanks belongs to the heading above it. `peak` is that of the line, GFLOP/s.
  */
 export function parseKernels(text) {
   const kernels = [];
   let heading = '';
   for (const line of text.split('\n').slice(1)) {
-    const match = /^(.+?) +([\d.]+) us +([\d.]+) (GFLOP|GB)\/s/.exec(line);
+    const match = /^(.+?) +([\d.]+) us +([\d.]+) (GFLOP|GB)\/s(?: +([\d.]+) % of peak)?/.exec(line);
     if (!match) {
-      heading = line;
+      heading = line.replace(/ \(.*\)$/, '');
       continue;
     }
-    const [, label, microseconds, rate, unit] = match;
+    const [, label, microseconds, rate, unit, percent] = match;
     const seconds = Number(microseconds) / 1e6;
+    const gflops = unit === 'GFLOP' ? Number(rate) : undefined;
     kernels.push({
       name: label.startsWith('  ') ? `${heading}: ${label.trim()}` : label,
       seconds,
-      ...(unit === 'GFLOP'
-        ? { gflops: Number(rate), floor: Number(rate) * 1e9 * seconds }
-        : { gigabytes: Number(rate) }),
+      ...(gflops && { floor: gflops * 1e9 * seconds }),
+      ...(gflops && percent && { peak: (gflops / Number(percent)) * 100 }),
     });
   }
   return kernels;
@@ -34,9 +34,9 @@ export function parseKernels(text) {
 export function kernelCases() {
   const before = calibrate();
   const text = runSelftest(['--bench']);
-  const peak = median([before.peak, parsePeak(text).peak, calibrate().peak]);
   process.stdout.write(text);
-  return parseKernels(text).map(({ name, seconds, floor, gflops, gigabytes }) => ({
+  const during = median([before.peak, parsePeak(text).peak, calibrate().peak]);
+  return parseKernels(text).map(({ name, seconds, floor, peak = during }) => ({
     name: `kernel: ${name}`,
     group: 'kernels',
     threads: 1,
@@ -44,7 +44,7 @@ export function kernelCases() {
     secondsPerImage: { processor: seconds, processorMedian: seconds, wall: seconds },
     peak,
     cost: seconds * peak * 1e9,
-    ...(floor === undefined ? { gigabytes } : { floor, gflops }),
+    ...(floor && { floor }),
   }));
 }
 
