@@ -64,6 +64,8 @@ export class ImageFacts {
       // ||.||_2 <= ||.||_1, so an l1 ball lies in the l2 ball of its radius.
       const radius = kind === 'l1' || kind === 'l2' ? Math.min(eps[0], widest) : widest;
       const box = sum({ lower: center, upper: center }, this.#reach);
+      checked(box.lower, 'the region');
+      checked(box.upper, 'the region');
       return { middle: center, error: new Float64Array(center.length), radius, box };
     }
     const [a, b = a] = from.map((input) => this.at(input));
@@ -99,7 +101,7 @@ export class ImageFacts {
     };
     const total = new LowerSum();
     total.add(d);
-    give(target, c, new Float64Array(c.length));
+    give(target, checked(c, 'a row'), new Float64Array(c.length));
     for (let s = target; s >= 0; s--) {
       const [step, coefficient, error] = [this.steps[s], coefficients[s], errors[s]];
       if (!step || !coefficient) continue;

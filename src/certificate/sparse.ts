@@ -14,8 +14,9 @@ export interface Matrix {
 }
 
 /**
- * `y = A x + b`. The true entries of A are `matrix (1 + d)` with |d| <= gamma(folds), the true bias is
- * within `biasError` of `bias`; both are exact until maps are composed (folds = 0).
+ * `y = A x + b`. Each entry of the matrix is the true one after at most `folds` roundings, so within
+ * gamma(folds) of it, relatively; the true bias is within `biasError` of `bias`. Both are exact until maps
+ * are composed (folds = 0).
  */
 export interface Affine {
   readonly matrix: Matrix;
