@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { float32Error } from '../src/certificate/float32.js';
 import { type BoxClaim, CertificateChecker, type Leaf } from '../src/certificate/index.js';
 import { stepsOf } from '../src/certificate/network.js';
+import { CertificateMaker } from '../src/certify/certificates.js';
 import { claimNorms } from '../src/certify/norm-claims.js';
 import { type Region, ballL1, ballL2, ballLinf, evaluate } from '../src/index.js';
 import { evaluateAll } from '../src/model/index.js';
@@ -160,6 +161,23 @@ describe('bounds that are known', () => {
     expect(() => bound([], [halves[0]])).toThrow(/do not cover/);
     expect(() => bound([], [halves[0], halves[0]])).toThrow(/do not cover/);
     expect(() => bound([], [...halves, leaf])).toThrow(/do not cover/);
+  });
+});
+
+describe('box claims from the engine', () => {
+  it('leave the ReLUs alone that do not lead to the pre-activation', () => {
+    const builder = new NetworkBuilder([3], new Random(3));
+    const left = builder.relu(builder.linear(0, 2));
+    const right = builder.relu(builder.linear(0, 4));
+    const deep = builder.relu(builder.linear(right, 5));
+    builder.add(builder.linear(deep, 2), left);
+    const maker = new CertificateMaker(builder.model());
+    const evidence = { relu: 2, feature: 1, sign: -1, slope: Float32Array.of(1, 2, 3, 4), inputLambda: 0.5 };
+    const { leaf, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
+    expect(claim).toEqual({ relu: 2, neuron: 1, active: false });
+    expect([...leaf.slope]).toEqual([0, 0, 1, 2, 3, 4]);
+    expect([...leaf.lambda]).toEqual([0, 7]);
+    expect(() => maker.boxClaim({ ...evidence, lambda: Float32Array.of(7, 7) })).toThrow(/expected 4 and 1/);
   });
 });
 

@@ -44,6 +44,7 @@ it.skipIf(!there).each(networks)('$name', async ({ name, set, eps, clip, least }
     timeLimit: 0,
     coefficients: false,
     multipliers: true,
+    assurance: 'none' as const,
   };
   const region = toNativeRegion(ball('l2', centers, eps, clip ? { clip } : {}));
   const rows = specification.resolve(count, 10);

@@ -12,7 +12,7 @@ import {
   magic,
   version,
 } from '../certificate/format.js';
-import { DataError } from '../errors.js';
+import { CertificateError, DataError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { claimNorms } from './norm-claims.js';
 
@@ -37,6 +37,16 @@ export interface ImageEvidence {
   readonly lower: ArrayLike<number>;
 }
 
+/** What proves a bound of one pre-activation; see `boxClaim`. */
+export interface NeuronEvidence {
+  readonly relu: number;
+  readonly feature: number;
+  readonly sign: number;
+  readonly slope: Float32Array;
+  readonly lambda: Float32Array;
+  readonly inputLambda: number;
+}
+
 /** The ending of certificate files. */
 export const certificateSuffix = '.cert';
 
@@ -51,6 +61,50 @@ export class CertificateMaker {
     this.#model = model;
     this.#checker = new CertificateChecker(model);
     this.#norms = claimNorms(this.#checker.steps, this.#checker.norms);
+  }
+
+  /**
+   * A box claim from multipliers of only those ReLUs that lead to its pre-activation, as the engine gives
+   * them; the file has room for all ReLUs before it, and what does not lead there has no effect.
+   *
+   * @param sign 1 for a lower bound of the pre-activation, -1 for one of its negative.
+   * @throws CertificateError if the multipliers have another number.
+   */
+  boxClaim(box: NeuronEvidence): BoxClaim {
+    const { relu, feature, sign } = box;
+    const { steps, reluSizes } = this.#checker;
+    const leading = new Set<number>();
+    const seen = new Set<number>();
+    const pending = [steps.findIndex((step) => step?.relu === relu)];
+    for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+      for (const from of steps[at]?.from ?? []) {
+        const index = steps[from]?.relu ?? -1;
+        if (seen.has(from)) continue;
+        seen.add(from);
+        if (index >= 0) leading.add(index);
+        pending.push(from);
+      }
+    }
+    const slope: number[] = [];
+    const lambda: number[] = [];
+    let [features, relus] = [0, 0];
+    reluSizes.slice(0, relu).forEach((size, index) => {
+      const given = leading.has(index);
+      for (let i = 0; i < size; i += 1) slope.push(given ? box.slope[features++] : 0);
+      lambda.push(given ? box.lambda[relus++] : 0);
+    });
+    if (features !== box.slope.length || relus !== box.lambda.length) {
+      throw new CertificateError(
+        `a box of ReLU ${relu} has ${box.slope.length} slopes and ${box.lambda.length} lambdas, expected ${features} and ${relus}`,
+      );
+    }
+    const leaf = {
+      splits: [],
+      slope: Float32Array.from(slope),
+      lambda: Float32Array.from(lambda),
+      inputLambda: box.inputLambda,
+    };
+    return { relu, neuron: feature, active: sign > 0, leaf };
   }
 
   /**
