@@ -1,7 +1,7 @@
 /**
  * `npm run bench:check`: measures the quick set and fails (exit code 1) where a case costs more than the
  * baseline by more than the tolerance. `npm run bench:check -- --update` measures the set several times and
- * writes the typical costs as the new `bench/baseline.json`.
+ * writes the typical costs as the new `bench/baseline.json`. `--only TEXT` checks the groups with TEXT in their name.
  *
  * Costs are processor time times the core's peak of that moment, so that a slower clock or a busy neighbour is
  * no slowdown. What noise is left is one-sided: interference adds. So a case beyond the tolerance is measured
@@ -20,7 +20,10 @@ const attempts = 3;
 const baselineRuns = 3;
 const baselineFile = fileURLToPath(new URL('baseline.json', import.meta.url));
 
-const { values } = parseArgs({ options: { update: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { update: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+});
+if (values.update && values.only !== '') throw new Error('--update measures every group: leave out --only');
 const options = { quick: true };
 
 async function update() {
@@ -47,7 +50,8 @@ async function check() {
   }
   if (here.cpu !== baseline.machine.cpu)
     console.log(`note: the baseline was made on ${baseline.machine.cpu}`);
-  let cases = await collect(options);
+  let cases = await collect(options, (name) => name.includes(values.only));
+  if (cases.length === 0) throw new Error(`--only ${values.only}: no group has that in its name`);
   const slower = () => {
     const names = new Set(
       compareRuns(baseline.cases, cases, tolerance)
