@@ -4,16 +4,10 @@
 
 #include <napi.h>
 
-#include <set>
-
-#include "addon/cancel_token.h"
-
 namespace bulwark::addon {
 
 struct Instance {
   Napi::FunctionReference network, engine, cancelToken;
-  /// Flags of the calls under way: set when the environment ends, which waits for them.
-  std::set<CancelToken::Flag> running;
 };
 
 inline Instance& instanceOf(Napi::Env env) { return *env.GetInstanceData<Instance>(); }

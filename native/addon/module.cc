@@ -1,6 +1,13 @@
 // What the addon exports: src/binding.ts, call by call.
 #include <napi.h>
 
+#ifdef _WIN32
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
 #include "addon/arguments.h"
 #include "addon/cancel_token.h"
 #include "addon/engine_object.h"
@@ -34,17 +41,29 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return out;
 }
 
+/// Node unloads an addon with the last worker thread that loaded it, but a call that this worker left behind
+/// may run on for a moment: its code has to stay until the process ends.
+void stayLoaded(Napi::Env env) {
+  static const char here = 0;
+#ifdef _WIN32
+  HMODULE self;
+  const bool pinned = GetModuleHandleExA(
+      GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, &here, &self);
+#else
+  Dl_info self;
+  const bool pinned =
+      dladdr(&here, &self) != 0 && dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+#endif
+  if (!pinned) throw Napi::Error::New(env, "the addon cannot be kept loaded");
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto* instance = new Instance;
   instance->network = Napi::Persistent(NetworkObject::define(env));
   instance->engine = Napi::Persistent(EngineObject::define(env));
   instance->cancelToken = Napi::Persistent(CancelToken::define(env));
   env.SetInstanceData(instance);
-  env.AddCleanupHook(
-      [](Instance* ending) {
-        for (const CancelToken::Flag& flag : ending->running) flag->store(true);
-      },
-      instance);
+  stayLoaded(env);
 
   exports.Set("version", BULWARK_VERSION);
   exports.Set("createNetwork", Napi::Function::New(env, create<&Instance::network>, "createNetwork"));

@@ -1,22 +1,26 @@
-// Native work off the JavaScript thread: `execute` runs on a pool thread and touches no JavaScript,
-// `result` runs back on the JavaScript thread; an exception in either rejects the promise.
+// Native work off the JavaScript thread, as a promise. Every call has a thread of its own, outside libuv's
+// pool: the process and its worker threads wait for that pool when they end, but not for a call.
+//
+// A call has two sides. The worker holds native things only; it belongs to both threads and dies with the
+// last of them, on either. What belongs to JavaScript (Caller, in the .cc file) is made, used and destroyed
+// on the JavaScript thread alone. The thread reaches over through a thread-safe function, until its call is
+// done or the environment has ended, whichever is first; in the second case the call is cancelled and its
+// outcome is dropped.
 #pragma once
 
 #include <napi.h>
 
-#include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 
 #include "addon/arguments.h"
 #include "addon/cancel_token.h"
 #include "addon/instance.h"
 
 namespace bulwark::addon {
-
-struct ProgressReport {
-  long done = 0, total = 0;
-};
 
 /// NativeControl of src/binding.ts.
 struct Control {
@@ -26,15 +30,21 @@ struct Control {
   static Control read(const Napi::CallbackInfo& info, size_t index);
 };
 
-class PromiseWorker : public Napi::AsyncProgressWorker<ProgressReport> {
+class PromiseWorker {
  public:
   PromiseWorker(Napi::Env env, Control control);
+  virtual ~PromiseWorker() = default;
+  PromiseWorker(const PromiseWorker&) = delete;
+  PromiseWorker& operator=(const PromiseWorker&) = delete;
 
-  /// Queues `worker` (owned by the queue from here on) and returns its promise.
+  /// Runs `worker`, and owns it from here on. The promise rejects with ERR_ABORTED if the call was cancelled,
+  /// with ERR_NATIVE if `execute` threw, and with what `result` or the progress callback threw.
   static Napi::Promise start(PromiseWorker* worker);
 
  protected:
+  /// On a thread of its own; must not touch JavaScript. Derived classes hold no JavaScript values either.
   virtual void execute() = 0;
+  /// On the JavaScript thread, once `execute` has returned.
   virtual Napi::Value result(Napi::Env env) = 0;
 
   bool cancelled() const { return cancel_->load(std::memory_order_relaxed); }
@@ -42,17 +52,26 @@ class PromiseWorker : public Napi::AsyncProgressWorker<ProgressReport> {
   void progress(long done, long total);
 
  private:
-  void Execute(const ExecutionProgress& sink) final;
-  void OnProgress(const ProgressReport* report, size_t count) final;
-  void OnOK() final;
-  void OnError(const Napi::Error& error) final;
+  struct Caller;
+  struct Progress {
+    long done, total;
+  };
 
-  Napi::Promise::Deferred deferred_;
-  CancelToken::Flag cancel_;
-  Napi::FunctionReference onProgress_;
-  const ExecutionProgress* sink_ = nullptr;
-  std::mutex progressMutex_;
+  void run();
+  void wake();
+  void finish(std::optional<std::string> failure);
+  void abandon();
+
+  const Napi::Env env_;
+  const CancelToken::Flag cancel_;
+  Napi::FunctionReference onProgress_;  // moves to the caller before the thread begins
+
+  std::mutex mutex_;
+  napi_threadsafe_function caller_ = nullptr;  // null once this thread may not call it any more
+  std::optional<Progress> progress_;           // not yet told
   std::chrono::steady_clock::time_point lastReport_;
+  bool done_ = false;
+  std::optional<std::string> failure_;
 };
 
 }  // namespace bulwark::addon
