@@ -42,7 +42,14 @@ export interface NativeRows {
 export type NativeMethod = 'ibp' | 'crown' | 'alpha-crown' | 'sdp-crown' | 'joint' | 'lip';
 export type NativeBoxes = 'cheap' | 'crown' | 'optimised';
 
+/**
+ * What a lower bound is proven of: nothing (`'none'`: float32 arithmetic, unproven), the network as a
+ * function of real numbers (`'real'`), or also as run in IEEE float32 (`'float32'`).
+ */
+export type NativeAssurance = 'none' | 'real' | 'float32';
+
 export interface NativeBoundsOptions {
+  assurance: NativeAssurance;
   method: NativeMethod;
   boxes: NativeBoxes;
   /** Ascent steps for the rows asked for, and for each intermediate row when boxes are `'optimised'`. */
@@ -59,6 +66,20 @@ export interface NativeBoundsOptions {
   coefficients: boolean;
   /** Also return the multipliers behind each bound (not for `'lip'`). */
   multipliers: boolean;
+}
+
+/** A row `sign * z` at a pre-activation whose bound tightened a box, and what proves it. */
+export interface NativeBox {
+  image: number;
+  /** Position among the graph's ReLU nodes. */
+  relu: number;
+  /** ONNX order. */
+  feature: number;
+  sign: number;
+  /** Of the ReLUs that lead to this pre-activation, in graph order. */
+  slope: Float32Array;
+  lambda: Float32Array;
+  inputLambda: number;
 }
 
 /** What proves the bounds of a call, row by row: values of the dual's free variables. */
@@ -82,6 +103,8 @@ export interface NativeBoundsResult {
   slope?: Float64Array;
   offset?: Float64Array;
   multipliers?: NativeMultipliers;
+  /** What the boxes relied on, in the order of their ReLUs within an image; with the multipliers. */
+  boxes?: NativeBox[];
 }
 
 export interface NativeSearchOptions extends NativeBoundsOptions {
@@ -105,6 +128,8 @@ export interface NativeSearchResult {
   subproblems: Float64Array;
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
   leaves?: NativeLeaf[][];
+  /** As in {@link NativeBoundsResult}. */
+  boxes?: NativeBox[];
 }
 
 export interface NativeAttackOptions {

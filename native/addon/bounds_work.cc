@@ -14,6 +14,10 @@ class BoundsWorker final : public PromiseWorker {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     options_ = readBoundsOptions(objectArgument(info, 3, "options"));
+    assurance_ = readAssurance(objectArgument(info, 3, "options"));
+    wantsMultipliers_ = options_.multipliers;
+    options_.multipliers |= assurance_.has_value();
+    options_.headroom = headroomFor(assurance_);
   }
 
  private:
@@ -22,6 +26,9 @@ class BoundsWorker final : public PromiseWorker {
     result_ = computeBounds(
         model_->prepared, region_, specification_, options_, workers, [this] { return cancelled(); },
         [this](long done, long total) { progress(done, total); });
+    if (!assurance_) return;
+    const StopCheck stop = [this] { return cancelled(); };
+    prove(model_->proof(stop), region_, specification_, *assurance_, *pool_, stop, result_);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -33,9 +40,10 @@ class BoundsWorker final : public PromiseWorker {
       out.Set("slope", float64Array(env, toOnnx(result_.slope, model_->inputOrder)));
       out.Set("offset", float64Array(env, result_.offset));
     }
-    if (options_.multipliers) {
+    if (wantsMultipliers_) {
       result_.multipliers.resize(result_.lower.size());
       out.Set("multipliers", multipliersObject(env, model_->network, result_.multipliers));
+      out.Set("boxes", boxesArray(env, model_->network, result_.boxes));
     }
     return out;
   }
@@ -45,6 +53,8 @@ class BoundsWorker final : public PromiseWorker {
   Region region_;
   Specification specification_;
   BoundsOptions options_;
+  std::optional<proof::Arithmetic> assurance_;
+  bool wantsMultipliers_ = false;
   BoundsResult result_;
 };
 

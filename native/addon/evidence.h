@@ -5,12 +5,14 @@
 
 #include <vector>
 
-#include "bounds/dual.h"
+#include "bounds/images.h"
 
 namespace bulwark::addon {
 
 /// NativeMultipliers, one entry per row; rows without multipliers hold zeros.
 Napi::Object multipliersObject(Napi::Env env, const Network& network, const std::vector<Multipliers>& rows);
+/// NativeBox[]: the claims that boxes rely on.
+Napi::Array boxesArray(Napi::Env env, const Network& network, const std::vector<BoxClaim>& boxes);
 /// [splits * 3]: ReLU, feature, 1 for active or 0.
 Napi::Int32Array splitsArray(Napi::Env env, const Network& network, const std::vector<Split>& splits);
 

@@ -1,5 +1,6 @@
 #include "addon/network_object.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "addon/arguments.h"
@@ -58,11 +59,33 @@ graph::Node readNode(const Fields& fields) {
 
 }  // namespace
 
-Model::Model(Network lowered)
-    : network(std::move(lowered)),
+Model::Model(std::vector<graph::Node> nodes)
+    : network(lower(nodes)),
       prepared(network, *makeCpuBackend()),
       inputOrder(network.order(0)),
-      outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)) {}
+      outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)),
+      graph_(std::move(nodes)) {}
+
+ProofModel Model::proof(const StopCheck& stop) const {
+  if (!prepared.computeNorms(stop)) throw std::runtime_error("stopped before the norms were there");
+  const std::lock_guard lock(mutex_);
+  if (!proof_) {
+    proof_.emplace(graph_, [&](const Affine& affine) {
+      const auto known = std::find(network.affines.begin(), network.affines.end(), affine);
+      if (known == network.affines.end()) return spectralNormBound(affine);
+      return prepared.norms().spectral[known - network.affines.begin()];
+    });
+  }
+  const auto positions = [](const std::vector<int32_t>& proven, const std::vector<int32_t>& engine) {
+    std::vector<int32_t> at(engine.size()), out;
+    for (size_t i = 0; i < engine.size(); ++i) at[engine[i]] = static_cast<int32_t>(i);
+    for (int32_t feature : proven) out.push_back(at[feature]);
+    return out;
+  };
+  const Network& exact = proof_->network();
+  const int output = static_cast<int>(exact.nodes.size()) - 1;
+  return {*proof_, positions(exact.order(0), inputOrder), positions(exact.order(output), outputOrder)};
+}
 
 NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {
   const Napi::Env env = info.Env();
@@ -77,7 +100,7 @@ NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     nodes.push_back(readNode(Fields(element.As<Napi::Object>(), where)));
   }
   try {
-    model_ = std::make_shared<const Model>(lower(nodes));
+    model_ = std::make_shared<const Model>(std::move(nodes));
   } catch (const std::invalid_argument& error) {
     throw codedError(env, "ERR_SHAPE", error.what());
   }

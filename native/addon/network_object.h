@@ -4,19 +4,33 @@
 #include <napi.h>
 
 #include <memory>
+#include <mutex>
+#include <optional>
 
 #include "bounds/prepared.h"
 #include "network/network.h"
+#include "proof/proof_network.h"
+#include "verdict/proven.h"
 
 namespace bulwark::addon {
 
-/// A lowered network with its packed weights and cached norms.
-struct Model {
-  explicit Model(Network lowered);
+/// A lowered network with its packed weights and cached norms, and the same network for proofs.
+class Model {
+ public:
+  explicit Model(std::vector<graph::Node> nodes);
 
   const Network network;
   const Prepared prepared;
   const std::vector<int32_t> inputOrder, outputOrder;  // [stored position] = ONNX feature
+
+  /// Made on first use; norms that the engine has proven are not proven again. Throws std::runtime_error
+  /// where `stop` fires first.
+  ProofModel proof(const StopCheck& stop) const;
+
+ private:
+  const std::vector<graph::Node> graph_;
+  mutable std::mutex mutex_;
+  mutable std::optional<proof::ProofNetwork> proof_;
 };
 
 class NetworkObject : public Napi::ObjectWrap<NetworkObject> {

@@ -77,4 +77,11 @@ BoundsOptions readBoundsOptions(Napi::Object object) {
   return options;
 }
 
+std::optional<proof::Arithmetic> readAssurance(Napi::Object object) {
+  return Fields(object, "options")
+      .choice<std::optional<proof::Arithmetic>>("assurance", {{"none", std::nullopt},
+                                                              {"real", proof::Arithmetic::real},
+                                                              {"float32", proof::Arithmetic::float32}});
+}
+
 }  // namespace bulwark::addon

@@ -4,6 +4,8 @@
 
 #include <napi.h>
 
+#include <optional>
+
 #include "addon/network_object.h"
 #include "bounds/options.h"
 #include "bounds/problem.h"
@@ -13,6 +15,8 @@ namespace bulwark::addon {
 Region readRegion(Napi::Object object, const Model& model);
 Specification readRows(Napi::Object object, const Model& model, int count);
 BoundsOptions readBoundsOptions(Napi::Object object);
+/// `assurance`: in which arithmetic bounds are to be proven; nothing for 'none'.
+std::optional<proof::Arithmetic> readAssurance(Napi::Object object);
 
 /// `rows` vectors of order.size() features: ONNX order to stored order, and back.
 std::vector<double> toStored(const std::vector<double>& values, const std::vector<int32_t>& order);

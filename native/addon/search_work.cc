@@ -17,7 +17,10 @@ class SearchWorker final : public PromiseWorker {
     options_ = readBoundsOptions(options);
     const Fields fields(options, "options");
     search_.subproblems = fields.integer("subproblems", 0);
-    search_.leaves = options_.multipliers;
+    assurance_ = readAssurance(options);
+    wantsLeaves_ = options_.multipliers;
+    options_.headroom = search_.headroom = headroomFor(assurance_);
+    search_.leaves = options_.multipliers = options_.multipliers || assurance_;
   }
 
  private:
@@ -26,6 +29,9 @@ class SearchWorker final : public PromiseWorker {
     result_ = completeBounds(
         model_->prepared, region_, specification_, options_, search_, workers, [this] { return cancelled(); },
         [this](long done, long total) { progress(done, total); });
+    if (!assurance_) return;
+    const StopCheck stop = [this] { return cancelled(); };
+    prove(model_->proof(stop), region_, specification_, *assurance_, *pool_, stop, result_);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -33,7 +39,8 @@ class SearchWorker final : public PromiseWorker {
     out.Set("lower", float64Array(env, result_.lower));
     out.Set("timedOut", uint8Array(env, result_.timedOut));
     out.Set("subproblems", float64Array(env, {result_.subproblems.begin(), result_.subproblems.end()}));
-    if (!search_.leaves) return out;
+    if (!wantsLeaves_) return out;
+    out.Set("boxes", boxesArray(env, model_->network, result_.boxes));
     Napi::Array rows = Napi::Array::New(env, result_.leaves.size());
     for (size_t row = 0; row < result_.leaves.size(); ++row) rows.Set(row, leaves(env, result_.leaves[row]));
     out.Set("leaves", rows);
@@ -59,6 +66,8 @@ class SearchWorker final : public PromiseWorker {
   Specification specification_;
   BoundsOptions options_;
   SearchOptions search_;
+  std::optional<proof::Arithmetic> assurance_;
+  bool wantsLeaves_ = false;
   CompleteResult result_;
 };
 

@@ -121,7 +121,8 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       const double bound = source.constant(row) + value[r];
       if (bound > results.lower[row]) results.lower[row] = bound;  // false for NaN
       results.iterations[row] = roster[r].step;
-      const bool proven = options.stopWhenProven && results.lower[row] > 0;
+      const bool proven =
+          options.stopWhenProven && results.lower[row] > goalOf(source, row, options.headroom);
       if (proven || roster[r].step >= options.iterations) {
         settle(r, row, bound);
         if (visitor.follows()) leaving.emplace_back(r, row);

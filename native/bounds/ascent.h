@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -16,7 +17,13 @@ struct AscentOptions {
   double learningRate = 0.1;
   double decay = 0.985;
   bool stopWhenProven = false;
+  double headroom = 0;  // as in BoundsOptions
 };
+
+/// The bound above which a row counts as proven.
+inline double goalOf(const RowSource& source, long row, double headroom) {
+  return headroom * std::abs(source.constant(row));
+}
 
 /// One entry per row of the source.
 struct RowResults {

@@ -80,6 +80,7 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
       .learningRate = options.learningRate,
       .decay = options.decay,
       .stopWhenProven = options.stopWhenProven,
+      .headroom = options.headroom,
   };
 
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
@@ -95,6 +96,7 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
              result);
       continue;
     }
+    moveClaims(*images, first, result.boxes);
     append(boundRows(source, *images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
                      {.coefficients = options.coefficients, .multipliers = options.multipliers}),
            region, first, count, rowCount, inputs, result);

@@ -18,6 +18,7 @@ struct BoundsResult {
   std::vector<uint8_t> timedOut;         // [count] 1: the stop check cut this image short
   std::vector<float> slope;              // [count][rowCount][inputSize], stored order; empty unless asked for
   std::vector<Multipliers> multipliers;  // [count][rowCount]; empty unless asked for
+  std::vector<BoxClaim> boxes;           // what the boxes relied on, with the multipliers
   std::vector<double> offset;            // [count][rowCount]: row >= slope^T x + offset on the region
 };
 

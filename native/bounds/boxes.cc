@@ -34,8 +34,19 @@ std::vector<NeuronRows::Neuron> unstableNeurons(const Images& images, Backend& b
   return neurons;
 }
 
-void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source,
-                 const RowResults& results) {
+/// Position of the first ReLU that reads a node.
+int reluAt(const Network& network, int pre) {
+  int position = 0;
+  for (const Node& node : network.nodes) {
+    if (node.kind != NodeKind::relu) continue;
+    if (node.inputs[0] == pre) return position;
+    ++position;
+  }
+  return -1;
+}
+
+void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, RowResults& results) {
+  const int relu = reluAt(images.prepared().network, node);
   std::vector<float> lower, upper;
   images.readBox(backend, node, lower, upper);
   const size_t features = lower.size() / images.count();
@@ -45,11 +56,12 @@ void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& s
     // The bound relative to the nominal value, moved outward by more than its rounding to float32.
     const double reach = std::min(0.0, results.lower[row] - source.constant(row));
     const float outward = static_cast<float>(reach * (1 + 1e-6));
-    if (NeuronRows::sign(row) > 0) {
-      lower[at] = std::max(lower[at], outward);
-    } else {
-      upper[at] = std::min(upper[at], -outward);
-    }
+    const float sign = NeuronRows::sign(row);
+    float& end = sign > 0 ? lower[at] : upper[at];
+    if (!(sign * end < outward)) continue;
+    end = sign * outward;
+    if (results.multipliers.empty() || !results.finished[row]) continue;
+    images.claims.push_back({neuron.image, relu, neuron.feature, sign, std::move(results.multipliers[row])});
   }
   images.tightenBox(backend, node, lower, upper);
 }
@@ -72,8 +84,8 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
     if (!images.kept(node) || (firstExact && !behind[node])) continue;
     const NeuronRows source(unstableNeurons(images, workers.main(), node));
     if (source.count() == 0) continue;
-    const RowResults results =
-        boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {});
+    RowResults results = boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {},
+                                   {.multipliers = options.multipliers});
     tightenFrom(images, workers.main(), node, source, results);
     if (stop()) return;
     workers.each(images.blocks(),
@@ -81,12 +93,19 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
   }
 }
 
+void moveClaims(Images& images, int first, std::vector<BoxClaim>& into) {
+  for (BoxClaim& claim : images.claims) {
+    claim.image += first;
+    into.push_back(std::move(claim));
+  }
+  images.claims.clear();
+}
+
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
                                     const BoundsOptions& options, Workers& workers, const StopCheck& stop) {
-  // Around a box there is the ball of its half diagonal: loose, and costing the norms, so only for methods
-  // that have multipliers for it or nothing else.
-  const bool balls =
-      region.kind != InputKind::box || presetOf(options.method).ball || options.method == Method::lip;
+  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
+  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
+  const bool balls = region.kind != InputKind::box || needsBall;
   if (balls && !prepared.computeNorms(stop)) return nullptr;
   auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
   workers.each(images->blocks(), [&](int block, Backend& backend) {

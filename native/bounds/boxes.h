@@ -14,6 +14,9 @@ namespace bulwark {
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
                                     const BoundsOptions& options, Workers& workers, const StopCheck& stop);
 
+/// Moves the images' box claims to the end of `into`, their images counted in the region.
+void moveClaims(Images& images, int first, std::vector<BoxClaim>& into);
+
 /// Tightens the boxes of all pre-activations of `images`, first layers first, each followed by interval
 /// steps through the layers behind it. `source` crown: one evaluation from CROWN's slopes; optimised:
 /// `options.boxIterations` ascent steps, less where a neuron's sign is settled earlier.

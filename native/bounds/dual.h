@@ -9,24 +9,10 @@
 #include <vector>
 
 #include "bounds/images.h"
+#include "bounds/multipliers.h"
 #include "bounds/options.h"
 
 namespace bulwark {
-
-/// The free variables of one row. Any values give a sound bound; v_k = slope * c_k.
-struct Multipliers {
-  std::vector<std::vector<float>> slope;  // per ReLU below the target, in topological order
-  std::vector<float> lambda;              // ball multiplier per ReLU
-  float inputLambda = 0;                  // of a clipped l2 ball
-  std::vector<float> guess;               // no part of the bound: where a lambda starts that leaves 0
-};
-
-/// One side of a ReLU: its pre-activation is >= 0 (`active`) or <= 0.
-struct Split {
-  int relu;  // position among the ReLUs below the target, in topological order
-  int feature;
-  bool active;
-};
 
 /// What a row sees of one ReLU, per neuron: coefficient c, slope, the box around the nominal value, the
 /// minimiser dz of phi, and the deviation dy that arrives from the layers below when all take theirs.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bounds/arena.h"
+#include "bounds/multipliers.h"
 #include "bounds/prepared.h"
 #include "bounds/problem.h"
 
@@ -14,6 +15,15 @@ namespace bulwark {
 struct NodeBounds {
   View zhat, lower, upper;
   Rows rho;
+};
+
+/// sign * z_feature at a ReLU's pre-activation: a row whose bound went into a box.
+struct BoxClaim {
+  int image;  // of the region
+  int relu;   // position among the network's ReLUs, in topological order
+  int feature;
+  float sign;
+  Multipliers multipliers;
 };
 
 class Images {
@@ -42,6 +52,9 @@ class Images {
   void readBox(Backend& backend, int node, std::vector<float>& lower, std::vector<float>& upper) const;
   void tightenBox(Backend& backend, int node, const std::vector<float>& lower,
                   const std::vector<float>& upper);
+  /// What `tightenBoxes` relied on, when multipliers are asked for; images count from 0 here.
+  std::vector<BoxClaim> claims;
+
   /// Ball radius of `node` for `image`, float64.
   double rho(int node, int image) const { return rho_[node][image]; }
 

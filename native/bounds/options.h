@@ -20,6 +20,9 @@ struct BoundsOptions {
   double learningRate = 0.1;
   double decay = 0.985;
   bool stopWhenProven = false;
+  /// A row counts as proven above this part of its value at the centre: room for what a rigorous evaluation
+  /// of the same multipliers takes off.
+  double headroom = 0;
   double timeLimit = 0;       // seconds for the whole call; 0: none
   bool coefficients = false;  // also return affine lower bounds
   bool multipliers = false;   // also return what proves each bound (not for `lip`)

@@ -31,6 +31,7 @@ bool sameOrder(const Shape&, const Shape&);
 struct Linear {
   int in = 0, out = 0;
   std::vector<double> weight, bias;
+  bool operator==(const Linear&) const = default;
 };
 
 /// Convolution between maps stored [height][width][channels].
@@ -41,17 +42,20 @@ struct Conv {
   std::array<int, 2> pads{};   // top, left; the bottom and right follow from `out`
   std::vector<double> weight;  // [out channel][in channel / group][kernelH][kernelW]
   std::vector<double> bias;    // [out.size()]: one per feature, so that constants fold across borders
+  bool operator==(const Conv&) const = default;
 };
 
 /// y_i = scale_i x_i + shift_i.
 struct Scale {
   std::vector<double> scale, shift;
+  bool operator==(const Scale&) const = default;
 };
 
 /// y_i = x[source_i], 0 where source_i = -1.
 struct Index {
   int in = 0;
   std::vector<int32_t> source;
+  bool operator==(const Index&) const = default;
 };
 
 using Affine = std::variant<Linear, Conv, Scale, Index>;

@@ -26,7 +26,8 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   const AscentOptions ascent{.iterations = options.iterations,
                              .learningRate = options.learningRate,
                              .decay = options.decay,
-                             .stopWhenProven = true};
+                             .stopWhenProven = true,
+                             .headroom = options.headroom};
   CompleteResult result;
   result.lower.assign(total, -std::numeric_limits<double>::infinity());
   result.timedOut.assign(region.count, 1);
@@ -40,6 +41,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
     const auto report = [&](long done, long) {
       if (progress) progress(static_cast<long>(first) * rowCount + done, static_cast<long>(total));
     };
+    moveClaims(*images, first, result.boxes);
     const RowResults roots =
         boundRows(source, *images, workers, output, preset, ascent, stopOrLate, {}, {.multipliers = true});
     const size_t base = static_cast<size_t>(first) * rowCount;

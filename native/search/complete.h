@@ -9,6 +9,7 @@ namespace bulwark {
 struct CompleteResult {
   std::vector<double> lower;              // [count][rowCount]
   std::vector<uint8_t> timedOut;          // [count] 1: the stop check cut this image short
+  std::vector<BoxClaim> boxes;            // what the boxes relied on, with the multipliers
   std::vector<int64_t> subproblems;       // [count] bounded beside the roots
   std::vector<std::vector<Leaf>> leaves;  // [count][rowCount] of rows with lower > 0; empty unless asked for
 };

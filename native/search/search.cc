@@ -67,7 +67,8 @@ class Search {
     const AscentOptions ascent{.iterations = steps,
                                .learningRate = options_.learningRate,
                                .decay = options_.decay,
-                               .stopWhenProven = true};
+                               .stopWhenProven = true,
+                               .headroom = options_.headroom};
     RowResults results =
         boundRows(rows, images_, workers_, target_, preset_, ascent, stop_, {}, {.multipliers = true}, &rows);
     return {std::move(rows), std::move(results)};
@@ -77,7 +78,7 @@ class Search {
     std::vector<Branch> open;
     for (long row = 0; row < source_.count(); ++row) {
       unsettled_[row] = 1;
-      if (roots.lower[row] > 0) {
+      if (proven(row, roots.lower[row])) {
         close(row, {}, roots.multipliers[row], roots.lower[row]);
       } else {
         open.push_back({row, {}, std::make_shared<Multipliers>(roots.multipliers[row])});
@@ -112,7 +113,7 @@ class Search {
         const double bound = std::max(parent.bound, trial.results.lower[side]);
         const Branch& branch = trial.rows.branch(side);
         result_.subproblems[source_.image(parent.row)] += 1;
-        if (trial.results.lower[side] > 0) {
+        if (proven(branch.row, trial.results.lower[side])) {
           close(branch.row, branch.splits, trial.results.multipliers[side], bound);
           continue;
         }
@@ -173,7 +174,7 @@ class Search {
   void settle(const Climbed& climbed, long i, double known) {
     const Branch& branch = climbed.rows.branch(i);
     const double bound = std::max(known, climbed.results.lower[i]);
-    if (climbed.results.lower[i] > 0) {
+    if (proven(branch.row, climbed.results.lower[i])) {
       close(branch.row, branch.splits, climbed.results.multipliers[i], bound);
       return;
     }
@@ -197,6 +198,8 @@ class Search {
     unsettled_[row] -= 1;
     if (options_.leaves) result_.leaves[row].push_back({std::move(splits), multipliers, bound});
   }
+
+  bool proven(long row, double bound) const { return bound > goalOf(source_, row, options_.headroom); }
 
   void noteBound(long row, double bound) { result_.lower[row] = std::min(result_.lower[row], bound); }
 

@@ -17,6 +17,7 @@ struct SearchOptions {
   int steps = 30;                   // further ascent steps of a kept child
   int batch = 64;                   // subproblems split per round, worst bounds first
   size_t memory = size_t{1} << 30;  // bytes of multipliers kept for open subproblems; later ones start afresh
+  double headroom = 0;              // as in BoundsOptions
   bool leaves = false;              // also return what proves every leaf
   // A child starts near its optimum, which the roots' larger steps would leave first.
   double learningRate = 0.05;

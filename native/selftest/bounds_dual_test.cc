@@ -136,7 +136,7 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
     }
   });
   context.check(moved > 100 && lambdas > 3, "enough slopes and multipliers were looked at: " +
-                                                 std::to_string(moved) + ", " + std::to_string(lambdas));
+                                                std::to_string(moved) + ", " + std::to_string(lambdas));
 });
 
 const Test startTest("dual: a row starts from given multipliers", [](Context& context, Backend& backend) {

@@ -3,8 +3,17 @@ import type { Images } from '../data/images.js';
 import { InvalidArgumentError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import type { Norm } from '../problem/region.js';
-import { type Method, integer, methods, oneOf, seconds } from '../verify/options.js';
+import {
+  type Assurance,
+  type Method,
+  assurances,
+  integer,
+  methods,
+  oneOf,
+  seconds,
+} from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
+import { CertificateMaker } from './certificates.js';
 import { type CascadeOptions, type Chunk, settleChunk } from './cascade.js';
 import { inOrder } from './in-order.js';
 import { type CertifyRecord, type CertifySummary, summarise } from './record.js';
@@ -19,6 +28,10 @@ export interface CertifyOptions {
   clip?: readonly [number, number];
   /** Default `'joint'`, see `stagesFor`. */
   method?: Method;
+  /** What `verified` is proven of; default `'real'`, and `'none'` for method lip, the only one it has. */
+  assurance?: Assurance;
+  /** Folder for a certificate of every verified image; needs an assurance above `'none'`. */
+  certificates?: string;
   /** Whether to attack first; default true. */
   attack?: boolean;
   /** Seconds per image, 0 (the default) for no limit; the images of a chunk share theirs. */
@@ -63,11 +76,22 @@ export async function certify(
   const begin = performance.now();
   const { images } = data;
   const method = oneOf('method', options.method ?? 'joint', methods);
+  const assurance = oneOf('assurance', options.assurance ?? (method === 'lip' ? 'none' : 'real'), assurances);
+  if (options.certificates && assurance === 'none') {
+    throw new InvalidArgumentError("certificates need assurance 'real' or 'float32', it is 'none'");
+  }
   const attack = options.attack ?? true;
   const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);
   const chunkSize = integer('chunkSize', options.chunkSize ?? 32, 1);
   check(model, data, options);
-  const settings = runSettings(verifier, model, data, { ...options, method, attack, timeLimit, chunkSize });
+  const settings = runSettings(verifier, model, data, {
+    ...options,
+    method,
+    assurance,
+    attack,
+    timeLimit,
+    chunkSize,
+  });
   const file = options.out
     ? await RecordFile.open(options.out, settings, images.start, options.existing ?? 'refuse')
     : undefined;
@@ -79,6 +103,10 @@ export async function certify(
     eps: options.eps,
     ...(options.clip ? { clip: options.clip } : {}),
     stages: stagesFor({ method, attack, norm: options.norm }),
+    assurance,
+    ...(options.certificates
+      ? { certificates: { folder: options.certificates, maker: new CertificateMaker(model) } }
+      : {}),
     timeLimit,
     signal,
   };
@@ -153,7 +181,13 @@ function runSettings(
   verifier: Verifier,
   model: Model,
   { images, labels }: LabelledImages,
-  options: CertifyOptions & { method: string; attack: boolean; timeLimit: number; chunkSize: number },
+  options: CertifyOptions & {
+    method: string;
+    assurance: string;
+    attack: boolean;
+    timeLimit: number;
+    chunkSize: number;
+  },
 ): RunSettings {
   const { normalization } = model;
   return {
@@ -166,6 +200,7 @@ function runSettings(
     eps: options.eps,
     clip: options.clip ? [...options.clip] : null,
     method: options.method,
+    assurance: options.assurance,
     attack: options.attack,
     timeLimit: options.timeLimit,
     chunkSize: options.chunkSize,

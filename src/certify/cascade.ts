@@ -3,6 +3,9 @@ import type { Model } from '../model/index.js';
 import { type Norm, ball } from '../problem/region.js';
 import { margins } from '../problem/specification.js';
 import { type Verifier, argmax } from '../verify/verifier.js';
+import type { Assurance, Bounds, BoxEvidence } from '../verify/index.js';
+import { type CertificateMaker, writeCertificate } from './certificates.js';
+import { type ProvenRow, StageEvidence } from './evidence.js';
 import type { CertifyRecord, Verdict } from './record.js';
 import type { Stage } from './stages.js';
 
@@ -19,6 +22,9 @@ export interface CascadeOptions {
   eps: number;
   clip?: readonly [number, number];
   stages: readonly Stage[];
+  assurance: Assurance;
+  /** Where a certificate is written for every verified image. */
+  certificates?: { readonly folder: string; readonly maker: CertificateMaker };
   /** Seconds per image, 0 for no limit; a chunk shares the limits of its images. */
   timeLimit: number;
   signal: AbortSignal;
@@ -36,6 +42,9 @@ interface Progress {
   method: string;
   seconds: number;
   error?: string;
+  /** What proves each row, and what those proofs' boxes rely on; kept where certificates are written. */
+  rows: (ProvenRow | undefined)[];
+  boxes: readonly BoxEvidence[];
 }
 
 /**
@@ -77,6 +86,8 @@ class Cascade {
       attackMargin: null,
       method: 'predict',
       seconds: 0,
+      rows: [],
+      boxes: [],
     }));
     const { timeLimit } = options;
     this.#deadline = timeLimit > 0 ? performance.now() + 1000 * timeLimit * chunk.images.length : Infinity;
@@ -170,12 +181,16 @@ class Cascade {
   }
 
   async #bounds(images: readonly Progress[], stage: Stage & { kind: 'bounds' }): Promise<void> {
-    const { lower, shape, timedOut } = await this.#verifier.bounds(this.#model, this.#region(images), {
+    const { assurance, certificates } = this.#options;
+    const bounds = await this.#verifier.bounds(this.#model, this.#region(images), {
       ...stage.options,
+      ...(stage.options.method === 'lip' ? {} : { assurance, multipliers: certificates !== undefined }),
       ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,
     });
+    const { lower, shape, timedOut } = bounds;
+    if (certificates) this.#keepEvidence(images, bounds);
     images.forEach((image, i) => {
       const found = lower.subarray(i * shape[1], (i + 1) * shape[1]);
       // Every stage's bound is sound, so the best of them is too; a NaN never replaces anything.
@@ -186,6 +201,43 @@ class Cascade {
       if (image.lower.every((bound) => bound > 0)) image.verdict = 'verified';
       else if (timedOut[i]) image.verdict = 'timeout';
     });
+    if (certificates) await this.#certify(images, certificates);
+  }
+
+  #keepEvidence(images: readonly Progress[], bounds: Bounds): void {
+    const evidence = new StageEvidence(this.#model.graph, bounds);
+    images.forEach((image, i) => {
+      const boxes = evidence.boxes(i);
+      if (boxes.length > 0) image.boxes = boxes;
+      for (let row = 0; row < bounds.shape[1]; row += 1) {
+        const found = evidence.row(i, row);
+        if (found && !(found.lower <= (image.rows[row]?.lower ?? 0))) image.rows[row] = found;
+      }
+    });
+  }
+
+  /** An image counts as verified only with a certificate that the independent checker accepts. */
+  async #certify(
+    images: readonly Progress[],
+    { folder, maker }: NonNullable<CascadeOptions['certificates']>,
+  ): Promise<void> {
+    const { norm, eps, clip, assurance } = this.#options;
+    for (const image of images) {
+      if (image.verdict !== 'verified') continue;
+      const rows = image.rows.flatMap((row) => (row ? [row] : []));
+      const certificate = maker.make({
+        index: image.index,
+        center: image.image,
+        label: image.label,
+        region: { kind: norm, eps, clip: clip ?? null },
+        assurance: assurance === 'float32' ? 'float32' : 'real',
+        rows: rows.map(({ evidence }) => evidence),
+        boxes: image.boxes.map((box) => maker.boxClaim(box)),
+        lower: rows.map(({ lower }) => lower),
+      });
+      if (certificate) await writeCertificate(folder, certificate);
+      else image.verdict = undefined;
+    }
   }
 
   #region(images: readonly Progress[]) {

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { type CertifySummary, type Verdict, certify } from '../certify/index.js';
 import type { Existing } from '../certify/record-file.js';
 import { InvalidArgumentError } from '../errors.js';
+import { type Assurance, assurances } from '../verify/options.js';
 import {
   type DataOptions,
   addDataOptions,
@@ -16,6 +17,8 @@ import { percent, table } from './table.js';
 interface CertifyCommandOptions extends DataOptions {
   eps: number;
   attack: 'on' | 'off';
+  assurance?: Assurance;
+  certificates?: string;
   resume: boolean;
   force: boolean;
 }
@@ -29,6 +32,12 @@ export function addCertify(program: Command, signal: AbortSignal): void {
       nonNegative,
     )
     .addOption(new Option('--attack <on|off>', 'try to falsify first').choices(['on', 'off']).default('on'))
+    .addOption(
+      new Option('--assurance <level>', 'what verified is proven of (default: real; none for lip)').choices([
+        ...assurances,
+      ]),
+    )
+    .option('--certificates <folder>', 'write a certificate for every verified image')
     .option('--resume', 'continue the run that wrote --out', false)
     .option('--force', 'replace --out if it exists', false)
     .action((path: string, options: CertifyCommandOptions) => run(path, options, signal));
@@ -48,6 +57,8 @@ async function run(path: string, options: CertifyCommandOptions, signal: AbortSi
         eps,
         clip,
         method,
+        assurance: options.assurance,
+        certificates: options.certificates,
         attack: options.attack === 'on',
         timeLimit,
         out,

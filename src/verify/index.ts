@@ -1,8 +1,17 @@
 export { type Affine, borderDistance, dualNorm, lowerRadius, upperRadius } from './closed-form.js';
-export type { AttackOptions, BoundsOptions, Boxes, CallOptions, Method, MethodOptions } from './options.js';
+export type {
+  Assurance,
+  AttackOptions,
+  BoundsOptions,
+  Boxes,
+  CallOptions,
+  Method,
+  MethodOptions,
+} from './options.js';
 export type { Radii, RadiusOptions } from './radius.js';
 export {
   type Attack,
+  type BoxEvidence,
   type Bounds,
   type Multipliers,
   type OperatorNorm,

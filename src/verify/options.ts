@@ -1,4 +1,5 @@
 import type {
+  NativeAssurance,
   NativeAttackOptions,
   NativeBoundsOptions,
   NativeBoxes,
@@ -17,6 +18,15 @@ export type Method = NativeMethod | 'complete';
 /** How the pre-activation boxes of the layers before the last are made. */
 export type Boxes = NativeBoxes;
 
+/**
+ * - `'none'`: the float32 engine's own result; rounding may have moved it past the true bound.
+ * - `'real'`: proven for the network as a function of real numbers, all rounding enclosed.
+ * - `'float32'`: proven also for the network run in IEEE float32, in any order of summation, with or
+ *   without fused multiply-add.
+ */
+export type Assurance = NativeAssurance;
+
+export const assurances: readonly Assurance[] = ['none', 'real', 'float32'];
 export const methods: readonly Method[] = [
   'ibp',
   'crown',
@@ -59,6 +69,11 @@ export interface MethodOptions {
   stopWhenProven?: boolean;
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
   timeLimit?: number;
+  /**
+   * What lower bounds are proven of, see {@link Assurance}; default `'none'` for lip and with
+   * affine bounds, which are not rechecked, else `'real'`.
+   */
+  assurance?: Assurance;
 }
 
 export interface BoundsOptions extends MethodOptions, CallOptions {
@@ -108,7 +123,20 @@ export function resolveBoundsOptions(
     timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
     coefficients: options.coefficients ?? false,
     multipliers: options.multipliers ?? false,
+    assurance: assuranceFor(asked, options),
   };
+}
+
+function assuranceFor(
+  method: Method,
+  { assurance, coefficients }: { assurance?: Assurance; coefficients?: boolean },
+): Assurance {
+  const unproven = method === 'lip' || coefficients;
+  if (assurance === undefined) return unproven ? 'none' : 'real';
+  oneOf('assurance', assurance, assurances);
+  if (!unproven || assurance === 'none') return assurance;
+  const what = method === 'lip' ? 'method lip' : 'coefficients';
+  throw new InvalidArgumentError(`assurance is '${assurance}', but ${what} can only have 'none'`);
 }
 
 /**

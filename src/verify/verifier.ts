@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type {
   NativeBinding,
+  NativeBox,
   NativeEngine,
   NativeLeaf,
   NativeMultipliers,
@@ -36,6 +37,9 @@ export interface VerifierOptions {
 /** Values of the dual's free variables: slopes and ball multipliers, row by row. */
 export type Multipliers = NativeMultipliers;
 
+/** A tightened box: one bound of a pre-activation, and what proves it. */
+export type BoxEvidence = NativeBox;
+
 /** A proven leaf of branch and bound: its splits, and multipliers that prove it. */
 export type Leaf = NativeLeaf;
 
@@ -58,6 +62,8 @@ export interface Bounds {
   readonly upperOffset?: Float64Array;
   /** What proves each lower bound, when asked for. */
   readonly multipliers?: Multipliers;
+  /** What the boxes of intermediate layers rely on, with the multipliers. */
+  readonly boxes?: readonly BoxEvidence[];
   /** Method complete: `[images]` subproblems bounded beside the roots. */
   readonly subproblems?: Float64Array;
   /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */

@@ -1,0 +1,34 @@
+// From what the optimiser believes to what is proven: the multipliers that the float32 engine ended with are
+// evaluated again by `proof/`, which shares no bound code with it, and only its bounds are reported.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "bounds/bounds.h"
+#include "proof/prover.h"
+#include "search/complete.h"
+
+namespace bulwark {
+
+/// The headroom (see BoundsOptions) with which ascents aim, so that what they believe can be proven.
+double headroomFor(const std::optional<proof::Arithmetic>& arithmetic);
+
+/// The same model for the engine and for the proof. Their features may be stored in different orders at the
+/// input and the output.
+struct ProofModel {
+  const proof::ProofNetwork& network;
+  std::vector<int32_t> input, output;  // [position in the proof network] = position in the engine's
+};
+
+/// Replaces `result.lower` by proven bounds; -infinity where no multipliers are known or nothing is proven.
+/// `result` must come from `computeBounds` on the same problem with multipliers asked for.
+void prove(const ProofModel& model, const Region& region, const Specification& specification,
+           proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, BoundsResult& result);
+
+/// The same for branch and bound: a proven row's bound becomes the smallest proven bound of its leaves, other
+/// rows -infinity. `result` must come from `completeBounds` with leaves asked for.
+void prove(const ProofModel& model, const Region& region, const Specification& specification,
+           proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, CompleteResult& result);
+
+}  // namespace bulwark
