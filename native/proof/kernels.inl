@@ -61,7 +61,7 @@ static void product(const ProductCall& call) {
   for (int p = 0; p < parts && mixed; ++p) __builtin_memcpy(&keep[p], bits + p * width, sizeof keep[p]);
   const auto weightOf = [&](const double* weight, int part) __attribute__((always_inline)) -> V {
     const V w = spread<V>(*weight);
-    return mixed ? (V)((Mask)w & keep[part]) : w;
+    return mixed ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & keep[part]) : w;
   };
   for (int i = 0; i < call.tileCount; ++i) {
     const Tile& tile = call.tiles[i];

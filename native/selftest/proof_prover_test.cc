@@ -227,8 +227,8 @@ const Test refusals("proof: numbers that are no multipliers prove nothing", [](C
       (pick(random, 0, 1) || broken.lower.empty() ? broken.center : broken.lower)[0] = value;
       if (broken.center[0] == region.center[0] && value == -INFINITY && region.kind != InputKind::box)
         continue;
-      Prover none(network, broken, Arithmetic::real, pool);
-      context.check(none.lowerBounds({&claim, 1})[0] == -INFINITY, "a region that is not finite");
+      Prover nothing(network, broken, Arithmetic::real, pool);
+      context.check(nothing.lowerBounds({&claim, 1})[0] == -INFINITY, "a region that is not finite");
     }
     const auto throws = [&](const char* what, const auto& change) {
       Claim wrong = claim;
