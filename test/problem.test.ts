@@ -9,6 +9,7 @@ import {
   outputs,
   parseEps,
   parseNumberList,
+  parseRange,
   rows,
 } from '../src/problem/index.js';
 import { toNativeRegion } from '../src/problem/region.js';
@@ -215,16 +216,22 @@ describe('specifications', () => {
 
 describe('numbers in text', () => {
   it('eps', () => {
-    expect(['0.3', '24/255', ' 1e-2 ', '.5', '0', '3.'].map(parseEps)).toEqual([
-      0.3,
-      24 / 255,
-      0.01,
-      0.5,
-      0,
-      3,
-    ]);
+    expect([' 1e-2 ', '.5', '0', '3.', '-1/-4'].map(parseEps)).toEqual([0.01, 0.5, 0, 3, 0.25]);
+    // The nearest doubles of these are below them; the next ones contain the ball that was meant.
+    expect(parseEps('0.3')).toBe(nextUp(0.3));
+    expect(parseEps('24/255')).toBe(nextUp(24 / 255));
+    expect(parseEps('1e-400')).toBe(Number.MIN_VALUE);
     for (const bad of ['', '-1', 'abc', '1/0', '1/2/3', 'NaN', 'Infinity', '0x10', '1e999', '0.3px']) {
       expect(() => parseEps(bad)).toThrow(InvalidArgumentError);
+    }
+  });
+
+  it('ranges, rounded outward', () => {
+    expect(parseRange('0,1', 'clip')).toEqual([0, 1]);
+    expect(parseRange('-0.3, 0.3', 'clip')).toEqual([-nextUp(0.3), nextUp(0.3)]);
+    expect(parseRange('0.3,0.7', 'clip')[0]).toBe(0.3);
+    for (const bad of ['', '1', '0,1,2', 'a,b', '0,', ',1']) {
+      expect(() => parseRange(bad, 'clip')).toThrow(InvalidArgumentError);
     }
   });
 

@@ -73,8 +73,8 @@ void ImageFacts::setRegion(const Region& region, int image) {
   }
 }
 
-void ImageFacts::propagate(int node) {
-  for (int id = node; id < network_.nodeCount(); ++id) derive(id);
+void ImageFacts::propagate(int first) {
+  for (int id = first; id < network_.nodeCount(); ++id) derive(id);
   double terms = 0;
   for (int id = 0; id < network_.nodeCount(); ++id) {
     const NodeFacts& facts = nodes_[id];

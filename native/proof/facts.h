@@ -54,8 +54,8 @@ class ImageFacts {
 
   /// Adds proven bounds on a pre-activation's feature; `propagate` makes the rest follow.
   void tighten(int node, int feature, double lower, double upper);
-  /// Derives `node` and everything after it again.
-  void propagate(int node = 0);
+  /// Derives node `first` and everything after it again.
+  void propagate(int first = 0);
 
  private:
   void setRegion(const Region&, int image);

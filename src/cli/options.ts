@@ -4,7 +4,7 @@ import type { LabelledImages } from '../certify/campaign.js';
 import { type Layout, checkLabels, loadImages, loadLabels } from '../data/index.js';
 import { DataError, InvalidArgumentError } from '../errors.js';
 import { type Model, loadModel } from '../model/index.js';
-import { parseEps, parseNumberList } from '../problem/parse.js';
+import { parseEps, parseNumberList, parseRange } from '../problem/parse.js';
 import type { Norm } from '../problem/region.js';
 import { type Method, methods } from '../verify/options.js';
 import { Verifier } from '../verify/verifier.js';
@@ -97,8 +97,8 @@ const norm = usage((text): Norm => {
 });
 
 const clip = usage((text): [number, number] => {
-  const [low, high, ...rest] = parseNumberList(text, '--clip');
-  if (rest.length === 0 && low < high) return [low, high];
+  const [low, high] = parseRange(text, '--clip');
+  if (low < high) return [low, high];
   throw new InvalidArgumentError(`'${text}', expected two numbers lo,hi with lo < hi`);
 });
 

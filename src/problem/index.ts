@@ -1,4 +1,4 @@
-export { parseEps, parseNumberList } from './parse.js';
+export { parseEps, parseNumberList, parseRange } from './parse.js';
 export {
   type BallOptions,
   type Norm,
