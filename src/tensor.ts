@@ -62,15 +62,18 @@ export function broadcastIndices(from: Shape, target: Shape): Int32Array {
 /** Flat source index of every element of a row-major array of `shape` whose axes step by `steps`. */
 export function stridedIndices(shape: Shape, steps: readonly number[]): Int32Array {
   const indices = new Int32Array(sizeOf(shape));
-  const counter = new Int32Array(shape.length);
+  // Axes of length 1 do not move anything; a hostile file may have any number of them.
+  const axes = Array.from(shape.keys()).filter((axis) => shape[axis] !== 1);
+  const counter = new Int32Array(axes.length);
   let source = 0;
   for (let i = 0; i < indices.length; i++) {
     indices[i] = source;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
+    for (let place = axes.length - 1; place >= 0; place--) {
+      const axis = axes[place];
       source += steps[axis];
-      if (++counter[axis] < shape[axis]) break;
+      if (++counter[place] < shape[axis]) break;
       source -= steps[axis] * shape[axis];
-      counter[axis] = 0;
+      counter[place] = 0;
     }
   }
   return indices;

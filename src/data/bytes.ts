@@ -2,16 +2,17 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { DataError } from '../errors.js';
+import { mostUnpacked } from '../unpack.js';
 
 const inflate = promisify(gunzip);
 
-/** Beyond this no test set is meant, and a hostile `.gz` could otherwise fill the memory. */
-const maxInflatedBytes = 4 * 2 ** 30 - 1;
+/** Beyond this no test set is meant. */
+export const mostArrayBytes = 2 ** 32 - 1;
 
 /**
  * Reads a whole file; a gzip stream (recognised by its first two bytes, whatever the name) is inflated.
  *
- * @throws DataError if the file cannot be read, is empty, or is not a complete gzip stream.
+ * @throws DataError if the file cannot be read, is empty, or is not a complete gzip stream, or unpacks to far more than data do.
  */
 export async function readBytes(path: string): Promise<Buffer> {
   let bytes: Buffer;
@@ -27,9 +28,16 @@ export async function readBytes(path: string): Promise<Buffer> {
     }
     return bytes;
   }
+  const maxOutputLength = mostUnpacked(bytes.length, mostArrayBytes);
   try {
-    return await inflate(bytes, { maxOutputLength: maxInflatedBytes });
+    return await inflate(bytes, { maxOutputLength });
   } catch (cause) {
+    if ((cause as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new DataError(
+        `${path} unpacks to more than ${maxOutputLength} bytes, too much for ${bytes.length} bytes of gzip data`,
+        { cause },
+      );
+    }
     throw new DataError(`${path} is a broken gzip file: ${(cause as Error).message}`, { cause });
   }
 }

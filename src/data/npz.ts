@@ -1,7 +1,12 @@
-import { unzipSync } from 'fflate';
+import { type UnzipFileFilter, unzipSync } from 'fflate';
 import { DataError } from '../errors.js';
+import { mostUnpacked } from '../unpack.js';
+import { mostArrayBytes } from './bytes.js';
 import { parseNpy } from './npy.js';
 import type { ArrayFile } from './scalars.js';
+
+/** Every entry takes at least so much of the archive's directory. */
+const entryBytes = 46;
 
 export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b;
@@ -25,24 +30,45 @@ export function parseNpz(bytes: Buffer, name: string | undefined, where: string)
 }
 
 function list(bytes: Buffer, where: string): string[] {
-  const names: string[] = [];
-  unzip(bytes, where, (entry) => {
-    if (entry.endsWith('.npy')) names.push(entry.slice(0, -'.npy'.length));
+  const names = new Set<string>();
+  unzip(bytes, where, ({ name: entry }) => {
+    if (!entry.endsWith('.npy')) return false;
+    const name = entry.slice(0, -'.npy'.length);
+    if (names.has(name)) throw new DataError(`${where} has two arrays '${name}'`);
+    names.add(name);
     return false;
   });
-  return names;
+  return [...names];
 }
 
 function extract(bytes: Buffer, entry: string, where: string): Uint8Array {
-  const content = unzip(bytes, where, (name) => name === entry)[entry];
+  const content = unzip(bytes, where, ({ name, size, originalSize }) => {
+    if (name !== entry) return false;
+    const most = mostUnpacked(size, mostArrayBytes);
+    // The library allocates what the archive promises.
+    if (size <= bytes.length && originalSize <= most) return true;
+    throw new DataError(
+      `${where}: entry ${entry} claims ${originalSize} bytes from ${size} compressed ones, expected at most ${most}`,
+    );
+  })[entry];
   if (content === undefined) throw new DataError(`${where}: entry ${entry} cannot be extracted`);
   return content;
 }
 
-function unzip(bytes: Buffer, where: string, wanted: (name: string) => boolean): Record<string, Uint8Array> {
+function unzip(bytes: Buffer, where: string, wanted: UnzipFileFilter): Record<string, Uint8Array> {
+  let entries = 0;
   try {
-    return unzipSync(bytes, { filter: (file) => wanted(file.name) });
+    return unzipSync(bytes, {
+      filter(file) {
+        entries += 1;
+        if (entries * entryBytes <= bytes.length) return wanted(file);
+        throw new DataError(
+          `${where}: the archive claims more entries than fit into its ${bytes.length} bytes`,
+        );
+      },
+    });
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError(`${where} is a broken .npz (zip) file: ${(cause as Error).message}`, { cause });
   }
 }

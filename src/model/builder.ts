@@ -5,7 +5,7 @@
 import { ModelError, ShapeError, UnsupportedError } from '../errors.js';
 import { formatShape, sameShape, sizeOf, type Shape } from '../tensor.js';
 import type { Graph, GraphNode, Weights } from './graph.js';
-import type { DataValue, FloatType } from './value.js';
+import type { Constant, DataValue, FloatType } from './value.js';
 
 /** Most elements that all features and unfolded constants of one network may have together. */
 const ELEMENT_BUDGET = 2 ** 26;
@@ -27,6 +27,7 @@ export class GraphBuilder {
   readonly #nodes: GraphNode[] = [];
   readonly #type: FloatType;
   #spent = 0;
+  readonly #used = new Set<Constant>();
 
   constructor(type: FloatType) {
     this.#type = type;
@@ -46,6 +47,12 @@ export class GraphBuilder {
         `${where}: the network has more than ${ELEMENT_BUDGET} features and constants (this step asks for ${elements})`,
       );
     }
+  }
+
+  /** Counts a constant that a node copies: the file paid for it once, but may name it any number of times. */
+  use(constant: Constant, where: string): void {
+    if (this.#used.has(constant)) this.spend(constant.data.length, where);
+    this.#used.add(constant);
   }
 
   /**

@@ -9,7 +9,7 @@ import { convOperators } from './operators/conv.js';
 import { elementwiseOperators } from './operators/elementwise.js';
 import { layoutOperators } from './operators/layout.js';
 import { linearOperators } from './operators/linear.js';
-import type { Operator } from './operators/operator.js';
+import { type Operator, requireRank } from './operators/operator.js';
 import { passOperators } from './operators/pass.js';
 import type { Constant, Value } from './value.js';
 
@@ -52,6 +52,7 @@ export function lower(file: OnnxFile): Lowered {
       throw new UnsupportedError(
         `${reader} reads '${name}'; of each node only the first output is supported`,
       );
+    requireRank(`initializer '${name}'`, stored.shape.length);
     if (stored.type !== 'integer') parameters.add(stored);
     return stored;
   };
@@ -72,6 +73,7 @@ export function lower(file: OnnxFile): Lowered {
       builder,
       fixedBatch: file.input.fixedBatch,
     });
+    requireRank(where, result.shape.length);
     if (node.opType === 'Constant' && result.kind === 'constant' && result.type !== 'integer')
       parameters.add(result);
     const output = node.output?.[0];

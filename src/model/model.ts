@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { InvalidArgumentError, ModelError, ShapeError, UnsupportedError } from '../errors.js';
 import { formatShape, sizeOf } from '../tensor.js';
+import { mostUnpacked } from '../unpack.js';
 import { renumber } from './builder.js';
 import type { Graph, GraphNode } from './graph.js';
 import { lower } from './lower.js';
@@ -127,7 +128,8 @@ function naming<T>(source: string | Uint8Array, read: () => T): T {
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
     const bytes = await readFile(path);
-    return path.endsWith('.gz') ? await promisify(gunzip)(bytes, { maxOutputLength: MOST_BYTES }) : bytes;
+    if (!path.endsWith('.gz')) return bytes;
+    return await promisify(gunzip)(bytes, { maxOutputLength: mostUnpacked(bytes.length, MOST_BYTES) });
   } catch (cause) {
     throw new ModelError(`cannot read model '${path}': ${(cause as Error).message}`, { cause });
   }

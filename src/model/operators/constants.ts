@@ -77,6 +77,7 @@ const slice: Operator = {
       throw new UnsupportedError(`${call.where}: only one range with step 1 of a constant list is supported`);
     }
     const data = list.data.slice(Math.max(start[0], -size), end[0]);
+    call.builder.spend(data.length, call.where);
     return constant(list.type, [data.length], data);
   },
 };

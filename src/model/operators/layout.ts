@@ -12,6 +12,7 @@ import {
   normalizeAxes,
   normalizeAxis,
   requireBatchAxis,
+  requireRank,
   reshaped,
   type Call,
   type Operator,
@@ -93,7 +94,9 @@ const unsqueeze: Operator = {
     const x = input(call, 0);
     const given = axesOf(call);
     if (!given) throw new ModelError(`${call.where}: axes are missing`);
-    const axes = normalizeAxes(call, given, x.shape.length + given.length);
+    const rank = x.shape.length + given.length;
+    requireRank(call.where, rank);
+    const axes = normalizeAxes(call, given, rank);
     const shape = [...x.shape];
     for (const axis of axes) shape.splice(axis, 0, 1);
     requireBatchAxis(call, x.kind === 'constant' || !axes.includes(0));

@@ -35,6 +35,15 @@ export function requireBatchAxis(call: Call, kept: boolean): void {
   }
 }
 
+/** No network needs more axes, and what an operator does for each pair of them should stay small. */
+const MOST_AXES = 64;
+
+/** @throws UnsupportedError for tensors of more axes than any network has. */
+export function requireRank(where: string, rank: number): void {
+  if (rank > MOST_AXES)
+    throw new UnsupportedError(`${where}: a tensor of ${rank} axes; supported: up to ${MOST_AXES}`);
+}
+
 /** The `index`-th input; operators declare how many there are, so only optional ones may be missing. */
 export function input(call: Call, index: number): Value {
   const value = call.inputs[index];
@@ -61,6 +70,7 @@ export function constantInput(call: Call, index: number, what: string): Constant
 /** A floating-point constant of the same type as the data, as ONNX demands. */
 export function weightInput(call: Call, index: number, what: string, type: DataValue['type']): FloatConstant {
   const value = constantInput(call, index, what);
+  call.builder.use(value, call.where);
   if (value.type === type) return value as FloatConstant;
   throw new ModelError(`${call.where}: ${what} (input ${index}) is ${value.type}, the data is ${type}`);
 }

@@ -41,6 +41,7 @@ const cast: Operator = {
         `${call.where}: cast from ${x.type} to ${elementTypeName(code)} is not supported`,
       );
     }
+    call.builder.use(x, call.where);
     const data = type === 'integer' ? x.data.map(Math.trunc) : x.data;
     const result = constant(type, x.shape, data);
     if (!result.data.every(Number.isFinite))
