@@ -2,53 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import onnxProto from 'onnx-proto';
 import { CertificateChecker } from '../../dist/certificate/index.js';
 import { Verifier, certify, evaluate, loadModel } from '../../dist/index.js';
+import { network } from './network.mjs';
 import { Random, mutateBytes, oddFloats, oddIntegers } from './random.mjs';
-
-const { onnx } = onnxProto;
-
-function network(random, sizes) {
-  const [initializer, nodes] = [[], []];
-  const tensor = (name, dims) => {
-    const count = dims.reduce((size, dim) => size * dim, 1);
-    const data = Float32Array.from(
-      { length: count },
-      () => (2 * random.uniform() - 1) * Math.sqrt(3 / dims.at(-1)),
-    );
-    initializer.push({ name, dims, dataType: 1, rawData: Buffer.from(data.buffer) });
-  };
-  let from = 'x';
-  sizes.slice(1).forEach((size, layer) => {
-    if (layer > 0) {
-      nodes.push({ opType: 'Relu', name: `relu${layer}`, input: [from], output: [`h${layer}`] });
-      from = `h${layer}`;
-    }
-    tensor(`w${layer}`, [size, sizes[layer]]);
-    tensor(`b${layer}`, [size]);
-    const to = layer + 2 === sizes.length ? 'y' : `z${layer}`;
-    const attribute = [{ name: 'transB', type: 2, i: 1 }];
-    nodes.push({
-      opType: 'Gemm',
-      name: to,
-      input: [from, `w${layer}`, `b${layer}`],
-      output: [to],
-      attribute,
-    });
-    from = to;
-  });
-  const shape = { dim: [{ dimValue: 1 }, { dimValue: sizes[0] }] };
-  const graph = {
-    name: 'fuzz',
-    input: [{ name: 'x', type: { tensorType: { elemType: 1, shape } } }],
-    output: [{ name: 'y', type: { tensorType: { elemType: 1 } } }],
-    initializer,
-    node: nodes,
-  };
-  const model = { irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph };
-  return onnx.ModelProto.encode(onnx.ModelProto.create(model)).finish();
-}
 
 /** Certificates as `certify` writes them, in several settings: plain, with box claims, with splits. */
 const settings = [

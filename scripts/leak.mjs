@@ -1,0 +1,98 @@
+/**
+ * Whether the engine keeps memory: `node --expose-gc scripts/leak.mjs` makes 10,000 calls for bounds, 2,000
+ * calls that are aborted, 2,000 failed loads and 200 engines, and prints the resident memory after each
+ * tenth. Exit code 1 if it grows by more than it may. `--scale 0.1` makes a tenth of the calls.
+ */
+import { parseArgs } from 'node:util';
+import { Verifier, ballL2, loadModel, outputs } from '../dist/index.js';
+import { loadNative } from '../dist/native.js';
+import { network } from '../test/fuzz/network.mjs';
+import { Random } from '../test/fuzz/random.mjs';
+
+const { values } = parseArgs({ options: { scale: { type: 'string', default: '1' } } });
+const scale = Number(values.scale);
+
+/** A leak of the least that a call holds (its multipliers, 40 KB) would be ten times this over 10,000 calls. */
+const mostMegabytes = 32;
+
+const bytes = network(new Random(1), [400, 30, 30, 10]);
+const model = await loadModel(bytes);
+const verifier = new Verifier({ threads: 1 });
+const native = loadNative();
+const random = new Random(2);
+const x = Float64Array.from({ length: 400 }, () => random.uniform());
+const region = ballL2(x, 0.1, { clip: [0, 1] });
+const settings = { specification: outputs(), iterations: 1, multipliers: true };
+
+async function rejected(promise, message) {
+  const error = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (!message.test(error?.message))
+    throw new Error(`expected ${message}, got ${error?.stack ?? 'a result'}`);
+}
+
+const kinds = {
+  'bounds calls': [10_000, () => verifier.bounds(model, region, settings)],
+  'aborted calls': [
+    2000,
+    (i) => {
+      const controller = new AbortController();
+      const endless = { ...settings, iterations: 2 ** 30, signal: controller.signal };
+      const call = rejected(verifier.bounds(model, region, endless), /aborted/);
+      setTimeout(() => controller.abort(), i % 3);
+      return call;
+    },
+  ],
+  'failed loads': [
+    2000,
+    async (i) => {
+      // Cut in the file, and in the graph that the engine is given.
+      await rejected(
+        loadModel(bytes.subarray(0, bytes.length - 1000 - (i % 1000))),
+        /not a whole ONNX model|no ONNX graph/,
+      );
+      const nodes = model.graph.nodes.map((node, place) =>
+        place === 3 ? { ...node, bias: node.bias?.slice(1), input: node.bias ? node.input : 99 } : node,
+      );
+      await rejected(
+        Promise.resolve().then(() => native.createNetwork(nodes)),
+        /bias has 29 values/,
+      );
+    },
+  ],
+  'loads and engines': [
+    200,
+    async () => {
+      const engine = new Verifier({ threads: 2 });
+      await engine.bounds(await loadModel(bytes), region, settings);
+      await engine.close();
+    },
+  ],
+};
+
+async function resident() {
+  // Finalisers of what was collected run on a later turn.
+  for (let round = 0; round < 3; round += 1) {
+    globalThis.gc();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return process.memoryUsage().rss / 2 ** 20;
+}
+
+for (const [name, [calls, call]] of Object.entries(kinds)) {
+  const tenth = Math.max(1, Math.round((calls * scale) / 10));
+  const megabytes = [];
+  for (let part = 0; part < 10; part += 1) {
+    for (let i = 0; i < tenth; i += 1) await call(i);
+    megabytes.push(await resident());
+  }
+  // The first fifth fills pools and compiles; after that memory stays where it is.
+  const growth = megabytes[9] - megabytes[1];
+  console.log(`${10 * tenth} ${name}: ${megabytes.map((each) => each.toFixed(0)).join(' ')} MB`);
+  if (growth <= mostMegabytes) continue;
+  console.log(`  grew by ${growth.toFixed(1)} MB, at most ${mostMegabytes} are allowed`);
+  process.exitCode = 1;
+}
+await verifier.close();
