@@ -163,23 +163,23 @@ describe('ONNX files', () => {
   );
 
   it('a gzip bomb', async () => {
-    const path = await folder.write('bomb.onnx.gz', Buffer.alloc(2 ** 27));
+    const path = await folder.write('bomb.onnx.gz', Buffer.alloc(7e7));
     expect(await failure(loadModel(path))).toMatchObject(says('ERR_MODEL', 'bomb.onnx.gz', 'larger'));
   });
 });
 
 describe('array files', () => {
   it('a gzip bomb', async () => {
-    const path = await folder.write('bomb.npy.gz', Buffer.alloc(2 ** 27));
+    const path = await folder.write('bomb.npy.gz', Buffer.alloc(7e7));
     expect(await failure(readArray(path))).toMatchObject(
       says('ERR_DATA', 'bomb.npy.gz unpacks to more than 67108864 bytes'),
     );
   });
 
   it('a zip bomb, and an archive that claims to be one', async () => {
-    const bomb = await folder.write('bomb.npz', zipSync({ 'x.npy': Buffer.alloc(2 ** 27) }));
+    const bomb = await folder.write('bomb.npz', zipSync({ 'x.npy': Buffer.alloc(7e7) }));
     expect(await failure(readArray(bomb))).toMatchObject(
-      says('ERR_DATA', 'bomb.npz', 'claims 134217728 bytes'),
+      says('ERR_DATA', 'bomb.npz', 'claims 70000000 bytes'),
     );
     const claim = Buffer.from(zipSync({ 'x.npy': npyFloat64([1], [1]) }));
     claim.writeUInt32LE(0xfffffff0, claim.indexOf('PK\x01\x02', 'latin1') + 24);

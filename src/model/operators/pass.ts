@@ -42,9 +42,9 @@ const cast: Operator = {
       );
     }
     call.builder.use(x, call.where);
-    const data = type === 'integer' ? x.data.map(Math.trunc) : x.data;
+    const data = type === 'integer' ? x.data.map((value) => Math.trunc(value)) : x.data;
     const result = constant(type, x.shape, data);
-    if (!result.data.every(Number.isFinite))
+    if (!result.data.every((value) => Number.isFinite(value)))
       throw new ModelError(`${call.where}: a constant overflows ${type}`);
     return result;
   },
