@@ -98,6 +98,19 @@ describe('answers that are known', () => {
     ['no output', 2, '', 'sat'],
     ['many inputs, easy', 30, '(assert (<= Y_0 -1))', 'unsat'],
     ['many inputs, attacked', 30, '(assert (>= Y_0 29))', 'sat'],
+    ['many inputs, a row that needs splits', 30, '(assert (<= Y_0 -0.001)) (assert (>= Y_1 0.9))', 'unsat'],
+    [
+      'many inputs, a conjunction whose second row is impossible',
+      30,
+      '(assert (>= Y_0 1)) (assert (>= Y_1 1.001))',
+      'unsat',
+    ],
+    [
+      'many inputs, a disjunction of conjunctions',
+      30,
+      '(assert (or (and (>= Y_0 1) (<= Y_1 -1.01)) (>= Y_0 30.01) (<= Y_0 -0.01)))',
+      'unsat',
+    ],
     ['many inputs, a conjunction attacked', 30, '(assert (>= Y_0 25)) (assert (>= Y_1 0.5))', 'sat'],
   ] as const)('%s', async (_name, inputs, assertions, expected) => {
     const answer = await verdict(inputs, assertions);
@@ -124,6 +137,29 @@ it('agrees with sampling on random networks, near the values they reach', async 
     if (answer.verdict === 'unsat') unsat += 1;
   }
   expect(unsat).toBeGreaterThan(6);
+});
+
+it('splits ReLUs of networks with many inputs until sampling and bounds agree', async () => {
+  const verdicts = { sat: 0, unsat: 0 };
+  for (let seed = 1; seed <= 12; seed += 1) {
+    const random = new Random(seed);
+    const network = new NetworkBuilder([24], random);
+    network.linear(network.relu(network.linear(network.relu(network.linear(0, 14)), 12)), 3);
+    const model = network.model();
+    const samples = Array.from({ length: 2000 }, () => evaluate(model.graph, random.vector(24, -1, 1)));
+    const reached = Math.max(...samples.map((y) => y[0] - y[1]));
+    for (const threshold of [reached - 0.01, reached + 2]) {
+      const rows = `(assert (>= (- Y_0 Y_1) ${threshold})) (assert (>= Y_2 -100))`;
+      const spec = specification(24, rows);
+      const answer = await decide(verifier, model, spec, { deadline: performance.now() + 20_000 });
+      expect(['sat', 'unsat'], `seed ${seed}`).toContain(answer.verdict);
+      if (threshold < reached) expect(answer.verdict, `seed ${seed}`).toBe('sat');
+      expect(isTrue(answer, model, spec), `seed ${seed}`).toBe(true);
+      if (answer.verdict === 'sat' || answer.verdict === 'unsat') verdicts[answer.verdict] += 1;
+    }
+  }
+  expect(verdicts.sat).toBeGreaterThanOrEqual(12);
+  expect(verdicts.unsat).toBeGreaterThan(1);
 });
 
 it('does not answer sat where only doubles that are no float32 satisfy it', async () => {

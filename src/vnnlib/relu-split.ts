@@ -1,0 +1,93 @@
+/** Branch and bound on ReLUs, for boxes of too many inputs to bisect. */
+import type { Problem } from '../problem/problem.js';
+import type { MethodOptions } from '../verify/options.js';
+import { batchOf } from './regions.js';
+import { type Search, secondsLeft } from './solver.js';
+
+/** A problem with the terms that are not ruled out; the rows of each, most promising first. */
+export interface OpenProblem {
+  readonly problem: Problem;
+  readonly terms: readonly (readonly number[])[];
+}
+
+/** Problems in one native call. */
+const mostAtOnce = 32;
+/** Of the time left, what a call leaves to proving what it found. */
+const proofShare = 0.1;
+
+/**
+ * Rules out every term one of whose rows is proven positive on the whole box, by a bound without splits,
+ * and orders the rows of the others by their bounds.
+ */
+export function boundRows(search: Search, open: readonly OpenProblem[]): Promise<OpenProblem[]> {
+  const method = { method: 'joint', boxes: 'crown', stopWhenProven: true } as const;
+  return proveRows(search, open, (term) => term, 1, method);
+}
+
+/**
+ * The same by a search of at most so many subproblems for each problem. A term of several rows takes several: the k-th
+ * is spent on the k-th row of every term, each with its part of the time.
+ */
+export async function searchRows(
+  search: Search,
+  open: readonly OpenProblem[],
+  subproblems: number,
+): Promise<OpenProblem[]> {
+  let rest = [...open];
+  const longest = Math.max(0, ...open.flatMap(({ terms }) => terms.map((term) => term.length)));
+  for (let k = 0; k < longest && rest.length > 0; k += 1) {
+    const method = { method: 'complete', boxes: 'optimised', subproblems } as const;
+    rest = await proveRows(search, rest, (term) => term.slice(k, k + 1), longest - k, method);
+  }
+  return rest;
+}
+
+/** `parts`: calls like this that the time left is for. */
+async function proveRows(
+  search: Search,
+  open: readonly OpenProblem[],
+  rowsOf: (term: readonly number[]) => readonly number[],
+  parts: number,
+  method: MethodOptions,
+): Promise<OpenProblem[]> {
+  const { verifier, model, signal } = search;
+  const rest: OpenProblem[] = [];
+  for (let begin = 0; begin < open.length; begin += mostAtOnce) {
+    const part = open.slice(begin, begin + mostAtOnce);
+    const wanted = part.map(({ problem, terms }) => ({
+      ...problem,
+      problem,
+      terms: terms.map(rowsOf),
+      priority: 0,
+    }));
+    const calls = parts * Math.ceil((open.length - begin) / mostAtOnce);
+    const seconds = (secondsLeft(search) * (1 - proofShare)) / calls;
+    if (seconds <= 0 || wanted.every(({ terms }) => terms.every((term) => term.length === 0))) {
+      rest.push(...part);
+      continue;
+    }
+    const { region, specification, rowCount, places } = batchOf(wanted, model.outputSize);
+    const { lower } = await verifier.bounds(model, region, {
+      ...method,
+      specification,
+      assurance: 'real',
+      timeLimit: Number.isFinite(seconds) ? seconds : 0,
+      signal,
+    });
+    part.forEach(({ problem, terms }, image) => {
+      const boundOf = (row: number): number => {
+        const place = places[image].get(row);
+        return place === undefined ? -Infinity : lower[image * rowCount + place];
+      };
+      const left = terms.filter((term) => !term.some((row) => boundOf(row) > 0));
+      if (left.length > 0) rest.push({ problem, terms: left.map((term) => sorted(term, boundOf)) });
+    });
+  }
+  return rest;
+}
+
+/** Greatest bound first; where nothing is known of any, as they were. */
+function sorted(term: readonly number[], boundOf: (row: number) => number): readonly number[] {
+  const compare = (a: number, b: number): number => (a === b ? 0 : a > b ? -1 : 1);
+  return [...term].sort((a, b) => compare(boundOf(a), boundOf(b)));
+}
