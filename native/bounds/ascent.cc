@@ -15,6 +15,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 struct Lane {
   long row = -1;
   int step = 0;
+  bool recalled = false;  // back at its best iterate, to be settled there
 };
 
 /// The rows in a batch and their places.
@@ -31,7 +32,7 @@ class Roster {
     --active_;
   }
   void enter(int r, long row) {
-    lanes_[r] = {row, 0};
+    lanes_[r] = {row, 0, false};
     ++active_;
   }
   /// Moves the active rows to the front of `size` places; returns where each place's row came from.
@@ -91,7 +92,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     done.fetch_add(1);
     visitor.settled(batch, r, row);
     const bool evidence = !results.multipliers.empty(), affine = !results.slope.empty();
-    // Evidence speaks for the last iterate alone.
+    // Evidence speaks for the last evaluation alone.
     if (evidence || affine) results.lower[row] = std::isnan(bound) ? -kInfinity : bound;
     if (evidence) results.multipliers[row] = batch.multipliers(r);
     if (!affine) return;
@@ -102,6 +103,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
   };
 
   std::vector<std::pair<int, long>> leaving;
+  std::vector<int32_t> better, recalled;
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
@@ -115,15 +117,26 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     step.assign(roster.size(), 0);
     correction.assign(roster.size(), 0);
     slope.clear();
+    better.assign(roster.size(), -1);
+    recalled.assign(roster.size(), -1);
     for (int r = 0; r < roster.size(); ++r) {
       const long row = roster[r].row;
       if (row < 0) continue;
       const double bound = source.constant(row) + value[r];
-      if (bound > results.lower[row]) results.lower[row] = bound;  // false for NaN
+      if (bound > results.lower[row]) {  // false for NaN
+        results.lower[row] = bound;
+        better[r] = r;
+      }
       results.iterations[row] = roster[r].step;
       const bool proven =
           options.stopWhenProven && results.lower[row] > goalOf(source, row, options.headroom);
-      if (proven || roster[r].step >= options.iterations) {
+      const bool last = roster[r].step >= options.iterations;
+      if (options.keepsBest && last && !proven && better[r] < 0 && !roster[r].recalled) {
+        roster[r].recalled = true;
+        recalled[r] = r;
+        continue;
+      }
+      if (proven || last) {
         settle(r, row, bound);
         if (visitor.follows()) leaving.emplace_back(r, row);
         roster.retire(r);
@@ -134,7 +147,9 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
                                    (1 - std::pow(kBeta1, t)));
       correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
     }
+    if (options.keepsBest) batch.remember(better);
     if (roster.active() > 0 || !leaving.empty()) batch.ascend(step, correction);
+    if (options.keepsBest) batch.recall(recalled);
     for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
     leaving.clear();
   }

@@ -17,7 +17,8 @@ struct AscentOptions {
   double learningRate = 0.1;
   double decay = 0.985;
   bool stopWhenProven = false;
-  double headroom = 0;  // as in BoundsOptions
+  double headroom = 0;     // as in BoundsOptions
+  bool keepsBest = false;  // a row ends at its best iterate, not the last (the batch must remember)
 };
 
 /// The bound above which a row counts as proven.
@@ -32,8 +33,8 @@ struct RowResults {
   std::vector<double> lower;      // best bound so far, the row's constant included
   std::vector<int> iterations;    // ascent steps taken
   std::vector<uint8_t> finished;  // 0: cut short by the stop check
-  // The multipliers behind `lower`, when asked for (the vector then has `count` entries): those of the last
-  // iterate, whose bound then is `lower`.
+  // The multipliers behind `lower`, when asked for (the vector then has `count` entries): those of the
+  // row's last evaluation, whose bound then is `lower`.
   std::vector<Multipliers> multipliers;
   // The affine lower bound slope^T x + offset of the last iterate, when asked for.
   std::vector<float> slope;    // [count][inputSize]

@@ -18,18 +18,30 @@ constexpr int kInputStepsAtOnce = 8;
 /// Holds phi at its point where the ball is one and no box does; any value is sound.
 constexpr float kPointLambda = 1e18f;
 
+/// The slope that a ReLU's rule gives a neuron (SlopeRule), from the entry of its slope array.
+float slopeInEffect(SlopeRule rule, float lambda, float zhat, float lower, float upper, float c,
+                    float chosen) {
+  const float l = zhat + lower, u = zhat + upper;
+  if (rule == SlopeRule::free && (lambda != 0 || l == 0 || u == 0)) return chosen;
+  if (l >= 0) return 1;
+  if (u <= 0) return 0;
+  return c < 0 ? u / (u - l) : chosen;
+}
+
 View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
 View asView(Rows rows) { return {rows.data, 1, rows.blocks}; }
 
 }  // namespace
 
-DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset)
+DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
+                     bool remembers)
     : images_(images),
       backend_(backend),
       target_(target),
       lanes_(backend.lanes()),
       blocks_(blocks),
       preset_(preset),
+      remembers_(remembers),
       arena_(backend) {
   const auto& nodes = images.prepared().network.nodes;
   targetIsRelu_ = nodes[target].kind == NodeKind::relu;
@@ -69,6 +81,10 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
       arena_.reserve(*rows, blocks);
     }
     arena_.reserve(layer.value, blocks);
+    if (remembers) {
+      arena_.reserve(layer.bestSlope, features, blocks);
+      arena_.reserve(layer.bestLambda, blocks);
+    }
     layer.lambda.assign(rows(), 0);
     layer.radius.assign(rows(), 0);
     layer.guess.assign(rows(), 0);
@@ -79,6 +95,7 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   arena_.reserve(input_.eps, blocks);
   arena_.reserve(input_.lambda, blocks);
   arena_.reserve(inputValue_, blocks);
+  if (remembers) arena_.reserve(bestInputLambda_, blocks);
   const int goals = nodes[target].shape.size();
   arena_.reserve(staging_, goals, blocks);
   if (targetIsRelu_) arena_.reserve(goal_, goals, blocks);
@@ -155,6 +172,13 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
   }
   moveRows(input_.eps);
   moveRows(input_.lambda);
+  if (remembers_) {
+    moveRows(bestInputLambda_);
+    for (Layer& layer : layers_) {
+      move(layer.bestSlope);
+      moveRows(layer.bestLambda);
+    }
+  }
   resize(blocks);
   for (Layer& layer : layers_) {
     backend_.read(layer.rho, layer.radius.data());
@@ -168,7 +192,7 @@ void DualBatch::resize(int blocks) {
   for (int id : order_) signal_[id].blocks = blocks;
   for (View* view : {&goal_, &staging_, &dx_, &scratch_, &input_.lower, &input_.upper}) view->blocks = blocks;
   for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
-  inputValue_.blocks = blocks;
+  inputValue_.blocks = bestInputLambda_.blocks = blocks;
   for (Layer& layer : layers_) {
     for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
                        &layer.adam.first, &layer.adam.second, &layer.dz}) {
@@ -179,6 +203,7 @@ void DualBatch::resize(int blocks) {
       row->blocks = blocks;
     }
     layer.value.blocks = blocks;
+    layer.bestSlope.blocks = layer.bestLambda.blocks = blocks;
   }
   fresh_.resize(rows());
 }
@@ -367,6 +392,10 @@ void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
   readInto(row, layer.relu.upper, into.upper);
   readInto(row, layer.dz, into.dz);
   into.lambda = layer.lambda[row];
+  for (size_t i = 0; i < into.slope.size(); ++i) {
+    into.slope[i] = slopeInEffect(preset_.rule, into.lambda, into.zhat[i], into.lower[i], into.upper[i],
+                                  into.c[i], into.slope[i]);
+  }
 }
 
 void DualBatch::readArrival(int row, int relu, ReluRow& into) const {
@@ -381,23 +410,11 @@ void DualBatch::readInto(int row, View view, std::vector<float>& values) const {
 Multipliers DualBatch::multipliers(int row) const {
   Multipliers out;
   ReluRow relu;
-  for (const Layer& layer : layers_) {
-    std::vector<float>& slope = out.slope.emplace_back(layer.relu.slope.features);
-    backend_.readRow(layer.relu.slope, row, slope.data());
-    out.lambda.push_back(layer.lambda[row]);
-    out.guess.push_back(layer.guess[row]);
-    if (preset_.rule == SlopeRule::free) continue;
-    readRelu(row, static_cast<int>(out.slope.size()) - 1, relu);
-    for (size_t i = 0; i < slope.size(); ++i) {
-      const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
-      if (l >= 0) {
-        slope[i] = 1;
-      } else if (u <= 0) {
-        slope[i] = 0;
-      } else if (relu.c[i] < 0) {
-        slope[i] = u / (u - l);
-      }
-    }
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    readRelu(row, static_cast<int>(k), relu);
+    out.slope.push_back(relu.slope);
+    out.lambda.push_back(relu.lambda);
+    out.guess.push_back(layers_[k].guess[row]);
   }
   backend_.readRow(asView(input_.lambda), row, &out.inputLambda);
   return out;
@@ -420,6 +437,22 @@ void DualBatch::start(int row, const Multipliers& multipliers) {
   }
   backend_.put(multipliers.inputLambda, 0, row, asView(input_.lambda));
   fresh_[row] = 0;
+}
+
+void DualBatch::remember(const std::vector<int32_t>& which) {
+  for (const Layer& layer : layers_) {
+    backend_.gather(layer.relu.slope, which.data(), layer.bestSlope);
+    backend_.gather(layer.relu.lambda, which.data(), layer.bestLambda);
+  }
+  backend_.gather(input_.lambda, which.data(), bestInputLambda_);
+}
+
+void DualBatch::recall(const std::vector<int32_t>& which) {
+  for (const Layer& layer : layers_) {
+    backend_.gather(layer.bestSlope, which.data(), layer.relu.slope);
+    backend_.gather(layer.bestLambda, which.data(), layer.relu.lambda);
+  }
+  backend_.gather(bestInputLambda_, which.data(), input_.lambda);
 }
 
 void DualBatch::readSlope(std::vector<float>& slope) const {

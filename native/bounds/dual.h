@@ -14,8 +14,9 @@
 
 namespace bulwark {
 
-/// What a row sees of one ReLU, per neuron: coefficient c, slope, the box around the nominal value, the
-/// minimiser dz of phi, and the deviation dy that arrives from the layers below when all take theirs.
+/// What a row sees of one ReLU, per neuron: coefficient c, the slope in effect, the box around the nominal
+/// value, the minimiser dz of phi, and the deviation dy that arrives from the layers below when all take
+/// theirs.
 struct ReluRow {
   std::vector<float> c, slope, zhat, lower, upper, dz, dy;
   float lambda = 0;
@@ -24,7 +25,9 @@ struct ReluRow {
 class DualBatch {
  public:
   /// Room for `blocks` blocks of rows on node `target` of `images`.
-  DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset);
+  /// `remembers`: rows can go back to an earlier iterate.
+  DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
+            bool remembers = false);
 
   int rows() const { return blocks_ * lanes_; }
 
@@ -55,6 +58,10 @@ class DualBatch {
   /// One ascent step from the point of the last `evaluate`; step sizes per row as in `Adam`.
   void ascend(const std::vector<float>& step, const std::vector<float>& correction);
 
+  /// Rows with which[r] = r keep what the last `evaluate` used; `recall` takes them back to it.
+  void remember(const std::vector<int32_t>& which);
+  void recall(const std::vector<int32_t>& which);
+
   /// Slope of the affine lower bound, d(bound)/d(input), of the last `evaluate`: [rows][inputSize].
   void readSlope(std::vector<float>& slope) const;
   /// The input's share of the last values.
@@ -67,6 +74,8 @@ class DualBatch {
     Adam adam;
     View dz;
     Rows rho, distance2;
+    View bestSlope;
+    Rows bestLambda;
     Sums value;
     std::vector<float> lambda, radius;  // host copies
     std::vector<float> guess;           // where a multiplier starts that must leave 0
@@ -88,6 +97,7 @@ class DualBatch {
   const int lanes_;
   int blocks_;
   const DualPreset preset_;
+  const bool remembers_;
   bool targetIsRelu_;
   std::vector<int> order_;     // ancestors of the target in topological order, the target last
   std::vector<View> signal_;   // per node: gradient on the way back, deviation on the way forward
@@ -95,6 +105,7 @@ class DualBatch {
   std::vector<Layer> layers_;  // in topological order
   View goal_, staging_, dx_, scratch_;
   InputRegion input_;
+  Rows bestInputLambda_;
   Sums inputValue_;
   std::vector<uint8_t> fresh_;
   bool anyFresh_ = false;

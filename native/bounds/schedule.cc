@@ -25,6 +25,9 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   const long lanes = workers.main().lanes();
   const long share = (source.count() + workers.size() * lanes - 1) / (workers.size() * lanes);
   const int blocks = static_cast<int>(std::clamp(share, 1L, kMostBlocks));
+  // Bounds come from the best iterate; where what proves them is asked for, so must that.
+  AscentOptions ascent = options;
+  ascent.keepsBest = (evidence.multipliers || evidence.coefficients) && !options.stopWhenProven;
   std::atomic<long> next{0}, done{0};
   const auto stopOrReport = [&] {
     if (progress) progress(done.load(), source.count());
@@ -32,8 +35,8 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   };
   workers.each(workers.size(), [&](int, Backend& backend) {
     if (next.load() >= source.count()) return;
-    DualBatch batch(images, backend, target, blocks, preset);
-    climb(source, next, batch, backend, options, stopOrReport, visitor ? *visitor : nobody, done, results);
+    DualBatch batch(images, backend, target, blocks, preset, ascent.keepsBest);
+    climb(source, next, batch, backend, ascent, stopOrReport, visitor ? *visitor : nobody, done, results);
   });
   return results;
 }

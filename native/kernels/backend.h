@@ -65,7 +65,7 @@ enum class Write { assign, accumulate };
 /// How a ReLU chooses v = slope * c.
 enum class SlopeRule {
   box,   // slope = u / (u - l) where c < 0, `slope` where c >= 0 (CROWN, alpha-CROWN); stable neurons exact
-  free,  // slope = `slope` for every neuron
+  free,  // slope = `slope`; in rows with lambda = 0 as `box`, but where the box ends at the kink (a split)
 };
 
 /// One ReLU layer of the dual, for every row of a batch. Deviations are relative to the nominal
@@ -140,8 +140,8 @@ class Backend {
   virtual void reluDual(const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz, Sums value,
                         Rows distance2) = 0;
   /// Forward through a ReLU. y: incoming signal at the pre-activation; G = y - dz, gradient c * G. Takes one
-  /// Adam step on the slopes (rule box: clamped to [0,1], only where c >= 0 and unstable) and overwrites c
-  /// with the outgoing signal relu(zhat + dz) - relu(zhat) + slope * G (slope before the step).
+  /// Adam step on the slopes (under the box rule: clamped to [0,1], only where c >= 0 and unstable) and
+  /// overwrites c with the outgoing signal relu(zhat + dz) - relu(zhat) + slope * G (slope before the step).
   virtual void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) = 0;
   /// lambda <- lambda * ||dz|| / rho, the fixed point of the ball's complementary slackness; rho = 0 or
   /// infinite gives 0.

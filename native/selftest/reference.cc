@@ -83,8 +83,13 @@ double crownSlope(double zhat, double lower, double upper, double c) {
   return u > -l ? 1 : 0;
 }
 
-double slopeOf(SlopeRule rule, double zhat, double lower, double upper, double c, double chosen) {
-  if (rule == SlopeRule::free) return chosen;
+bool followsBox(SlopeRule rule, double lambda, double zhat, double lower, double upper) {
+  return rule == SlopeRule::box || (lambda == 0 && zhat + lower != 0 && zhat + upper != 0);
+}
+
+double slopeOf(SlopeRule rule, double lambda, double zhat, double lower, double upper, double c,
+               double chosen) {
+  if (!followsBox(rule, lambda, zhat, lower, upper)) return chosen;
   const bool unstable = zhat + lower < 0 && zhat + upper > 0;
   return unstable && c >= 0 ? chosen : crownSlope(zhat, lower, upper, c);
 }

@@ -22,8 +22,11 @@ struct Neuron {
   double gridMinimum(int points) const;
 };
 
+/// Whether a neuron's slope is the box rule's: always under it, and in rows of the free rule without a ball.
+bool followsBox(SlopeRule rule, double lambda, double zhat, double lower, double upper);
 /// The slope that ReluLayer's rule gives a neuron; `chosen`: the entry of the slope array.
-double slopeOf(SlopeRule rule, double zhat, double lower, double upper, double c, double chosen);
+double slopeOf(SlopeRule rule, double lambda, double zhat, double lower, double upper, double c,
+               double chosen);
 /// CROWN's slope: stable exact, chord where c < 0, else the line of smaller area.
 double crownSlope(double zhat, double lower, double upper, double c);
 

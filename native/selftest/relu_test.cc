@@ -46,7 +46,8 @@ struct Layer {
     return {zhat.view(), lower.view(), upper.view(), slope.view(), lambda.device(), rule, boundless};
   }
   double slopeAt(int row, int i, double c) const {
-    return slopeOf(rule, zhat.at(row, i), lower.at(row, i), upper.at(row, i), c, slope.at(row, i));
+    return slopeOf(rule, lambda.host[row], zhat.at(row, i), lower.at(row, i), upper.at(row, i), c,
+                   slope.at(row, i));
   }
   Neuron neuron(int row, int i, double c, double v) const {
     Neuron made{zhat.at(row, i), lower.at(row, i), upper.at(row, i), c, v, lambda.host[row]};
@@ -232,12 +233,13 @@ void ascendAgainstReference(Context& context, Backend& backend, int features, in
                    u = zhat + setup.upper.host[at];
       const double point = dz.host[at], residual = static_cast<double>(y.host[at]) - point,
                    gradient = c0[at] * residual;
-      const double used = slopeOf(rule, zhat, setup.lower.host[at], setup.upper.host[at], c0[at], slope0[at]);
+      const double used = slopeOf(rule, setup.lambda.host[row], zhat, setup.lower.host[at],
+                                  setup.upper.host[at], c0[at], slope0[at]);
       const double signal = std::max(zhat + point, 0.0) - std::max(zhat, 0.0) + used * residual;
       double m = adam.beta1 * static_cast<double>(first0[at]) + (1.0 - adam.beta1) * gradient;
       double s = adam.beta2 * static_cast<double>(second0[at]) + (1.0 - adam.beta2) * gradient * gradient;
       double slope = slope0[at] + step.host[row] * m / (std::sqrt(s * correction.host[row]) + 1e-12);
-      if (rule == SlopeRule::box) {
+      if (followsBox(rule, setup.lambda.host[row], zhat, setup.lower.host[at], setup.upper.host[at])) {
         slope = std::clamp(slope, 0.0, 1.0);
         if (!(c0[at] >= 0 && l < 0 && u > 0)) {
           slope = slope0[at];

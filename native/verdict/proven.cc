@@ -104,7 +104,7 @@ double headroomFor(const std::optional<proof::Arithmetic>& arithmetic) {
   // Measured on the published networks: 2e-6 of the margin is float32 rounding of the engine, up to 2e-2 what
   // float32 inference may be off by. Rows that end below are still proven if they can be.
   if (!arithmetic) return 0;
-  return *arithmetic == proof::Arithmetic::real ? 1e-5 : 1e-2;
+  return *arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
 }
 
 void prove(const ProofModel& model, const Region& region, const Specification& specification,

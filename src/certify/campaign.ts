@@ -102,7 +102,7 @@ export async function certify(
     norm: options.norm,
     eps: options.eps,
     ...(options.clip ? { clip: options.clip } : {}),
-    stages: stagesFor({ method, attack, norm: options.norm }),
+    stages: stagesFor({ method, attack }),
     assurance,
     ...(options.certificates
       ? { certificates: { folder: options.certificates, maker: new CertificateMaker(model) } }
@@ -115,7 +115,8 @@ export async function certify(
   options.onProgress?.(before, images.count);
   try {
     const chunks = chunksFrom(data, chunkSize, before);
-    const width = verifier.threads > 1 ? 2 : 1;
+    // One chunk more than threads: the last rows of a chunk fill no batch, the next one fills the gap.
+    const width = verifier.threads > 1 ? verifier.threads + 1 : 1;
     for await (const settled of inOrder(chunks, width, (chunk) =>
       settleChunk(verifier, model, chunk, cascade),
     )) {

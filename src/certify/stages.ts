@@ -1,4 +1,3 @@
-import type { Norm } from '../problem/region.js';
 import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
 
 /** One attempt to settle an image: an attack or a bound. */
@@ -14,16 +13,15 @@ export type Stage = {
 export interface StageOptions {
   method: Method;
   attack: boolean;
-  norm: Norm;
 }
 
 /**
- * The cascade, cheapest first. `joint` is preceded by CROWN on cheap boxes, which settles the easy
- * images at a fraction of the cost, and followed by joint on optimised boxes. `complete` follows joint
+ * The cascade, cheapest first. The cheap bound is the first evaluation of `joint`, at CROWN's slopes: rows
+ * that it proves leave before any ascent. `joint` is followed by joint on optimised boxes. `complete` follows joint
  * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
  * for the same time. Any other method stands alone, so that its figures are its own.
  */
-export function stagesFor({ method, attack, norm }: StageOptions): readonly Stage[] {
+export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
   if (attack)
     stages.push({
@@ -32,13 +30,6 @@ export function stagesFor({ method, attack, norm }: StageOptions): readonly Stag
       options: { steps: 20, restarts: 24, stopWhenFalsified: true },
     });
   if (method === 'joint' || method === 'complete') {
-    // Outside of l2, cheap boxes are interval bounds and settle next to nothing.
-    const cheapBoxes = norm === 'l2' ? 'cheap' : 'crown';
-    stages.push({
-      name: 'crown',
-      kind: 'bounds',
-      options: { method: 'crown', boxes: cheapBoxes, iterations: 0 },
-    });
     stages.push({ name: 'joint', kind: 'bounds', options: { method: 'joint' } });
   }
   if (method === 'joint') {

@@ -29,6 +29,12 @@ BULWARK_INLINE vec clamp(vec x, vec floor, vec cap) { return atMost(atLeast(x, f
 
 BULWARK_INLINE vec absolute(vec x) { return reinterpret_cast<vec>(reinterpret_cast<ivec>(x) & 0x7fffffff); }
 
+BULWARK_INLINE bool anyOf(ivec lanes) {
+  int any = 0;
+  for (int i = 0; i < kWidth; ++i) any |= lanes[i];
+  return any != 0;
+}
+
 BULWARK_INLINE vec root(vec x) {
 #if BULWARK_WIDTH == 16 && defined(__x86_64__)
   return _mm512_maskz_sqrt_ps(0xffff, x);  // _mm512_sqrt_ps warns of its own undefined register in GCC 12

@@ -15,6 +15,14 @@ BULWARK_INLINE vec boxSlope(vec zhat, vec lower, vec upper, vec c, vec chosen) {
   return l >= zero ? spread(1.0f) : slope;
 }
 
+/// The slope where the rule is `free`. Rows without a ball (`boxed`) follow the box rule, which is where
+/// their best slopes lie, but for neurons whose box ends at the kink: there, on one side of a split, v is
+/// free.
+BULWARK_INLINE ivec followsBox(ivec boxed, vec zhat, vec lower, vec upper) {
+  const vec zero{};
+  return boxed & (zhat + lower != zero) & (zhat + upper != zero);
+}
+
 /// CROWN's choice for an unstable neuron with c >= 0: the line with the smaller area.
 BULWARK_INLINE vec crownChoice(vec zhat, vec lower, vec upper) {
   const vec zero{};
@@ -51,6 +59,8 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
       const vec lambda = load(layer.lambda.data + block * kLanes + part);
       const vec half = 0.5f * lambda;
       // With lambda = 0 a huge factor sends the stationary point to an end of its interval, and 0 to 0.
+      const ivec boxed = lambda == zero;
+      const bool anyBoxed = free && anyOf(boxed);
       const vec inverse = lambda > zero ? atMost(1.0f / lambda, spread(kLargest)) : spread(kLargest);
       vec sum{}, square{};
       size_t at = base + static_cast<size_t>(begin) * kLanes + part;
@@ -58,7 +68,12 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
         const vec zhat = load(layer.zhat.data + at), gain = load(c.data + at);
         const vec lower = load(layer.lower.data + at), upper = load(layer.upper.data + at);
         const vec chosen = load(layer.slope.data + at);
-        const vec slope = free ? chosen : boxSlope(zhat, lower, upper, gain, chosen);
+        vec slope = chosen;
+        if (!free) {
+          slope = boxSlope(zhat, lower, upper, gain, chosen);
+        } else if (anyBoxed) {
+          slope = followsBox(boxed, zhat, lower, upper) ? boxSlope(zhat, lower, upper, gain, chosen) : chosen;
+        }
         const vec signal = slope * gain;
 
         const vec floor = boundless ? -zhat : atLeast(lower, -zhat);
@@ -118,6 +133,8 @@ static void reluAscendBlock(const ReluLayer& layer, View y, View dz, View c, con
     for (int part = 0; part < kLanes; part += kWidth) {
       const vec step = load(adam.step.data + block * kLanes + part);
       const vec correction = load(adam.correction.data + block * kLanes + part);
+      const ivec boxed = load(layer.lambda.data + block * kLanes + part) == zero;
+      const bool anyBoxed = anyOf(boxed);
       size_t at = block * blockFloats(c) + static_cast<size_t>(begin) * kLanes + part;
       for (int i = begin; i < end; ++i, at += kLanes) {
         const vec zhat = load(layer.zhat.data + at), gain = load(c.data + at), point = load(dz.data + at);
@@ -128,18 +145,23 @@ static void reluAscendBlock(const ReluLayer& layer, View y, View dz, View c, con
         const vec first = keep1 * oldFirst + new1 * gradient;
         const vec second = keep2 * oldSecond + new2 * gradient * gradient;
         const vec moved = chosen + step * first / (root(second * correction) + 1e-12f);
-        if (free) {
+        if (free && !anyBoxed) {
           store(layer.slope.data + at, moved);
           store(adam.first.data + at, first);
           store(adam.second.data + at, second);
           store(c.data + at, reluChange(zhat, point) + chosen * residual);
         } else {
           const vec lower = load(layer.lower.data + at), upper = load(layer.upper.data + at);
-          const ivec learns = (gain >= zero) & (zhat + lower < zero) & (zhat + upper > zero);
-          store(layer.slope.data + at, learns ? clamp(moved, zero, one) : chosen);
+          const ivec everyBit = zero == zero;
+          const ivec follows = free ? followsBox(boxed, zhat, lower, upper) : everyBit;
+          const ivec open = (gain >= zero) & (zhat + lower < zero) & (zhat + upper > zero);
+          const ivec learns = ~follows | open;
+          const vec next = follows ? clamp(moved, zero, one) : moved;
+          const vec slope = follows ? boxSlope(zhat, lower, upper, gain, chosen) : chosen;
+          store(layer.slope.data + at, learns ? next : chosen);
           store(adam.first.data + at, learns ? first : oldFirst);
           store(adam.second.data + at, learns ? second : oldSecond);
-          store(c.data + at, reluChange(zhat, point) + boxSlope(zhat, lower, upper, gain, chosen) * residual);
+          store(c.data + at, reluChange(zhat, point) + slope * residual);
         }
       }
     }
