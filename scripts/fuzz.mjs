@@ -1,8 +1,8 @@
 /**
- * `npm run fuzz`: 10,000 mutated files for each reader, with the addon built with address and
- * undefined-behaviour sanitizers (in build-asan/). Findings are printed and their files kept in
- * build-asan/findings; exit code 1 if there are any. `--target`, `--count`, `--seed`, `--first` choose
- * what runs, `--plain` runs it on the ordinary build.
+ * `npm run fuzz`: 10,000 mutated files for each reader and 10,000 changed graphs and calls for the addon,
+ * which is built with address and undefined-behaviour sanitizers (in build-asan/). Findings are printed
+ * and their files kept in build-asan/findings; exit code 1 if there are any. `--target`, `--count`,
+ * `--seed`, `--first` choose what runs, `--plain` runs it on the ordinary build.
  */
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const targets = ['onnx', 'arrays', 'certificates'];
+export const targets = ['onnx', 'arrays', 'certificates', 'addon'];
 
 const worker = fileURLToPath(new URL('worker.mjs', import.meta.url));
 
