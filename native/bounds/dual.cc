@@ -411,9 +411,13 @@ Multipliers DualBatch::multipliers(int row) const {
   Multipliers out;
   ReluRow relu;
   for (size_t k = 0; k < layers_.size(); ++k) {
-    readRelu(row, static_cast<int>(k), relu);
+    if (preset_.rule == SlopeRule::free && layers_[k].lambda[row] != 0) {
+      readInto(row, layers_[k].relu.slope, relu.slope);  // in effect as they are
+    } else {
+      readRelu(row, static_cast<int>(k), relu);
+    }
     out.slope.push_back(relu.slope);
-    out.lambda.push_back(relu.lambda);
+    out.lambda.push_back(layers_[k].lambda[row]);
     out.guess.push_back(layers_[k].guess[row]);
   }
   backend_.readRow(asView(input_.lambda), row, &out.inputLambda);

@@ -195,8 +195,16 @@ class Search {
 
   void close(long row, std::vector<Split> splits, const Multipliers& multipliers, double bound) {
     noteBound(row, bound);
+    if (options_.leaves) {
+      const size_t bytes = bytesOf(multipliers);
+      if (kept_ + bytes > options_.memory) {
+        abandoned_[source_.image(row)] = 1;  // a leaf of this row is missing, so the row stays unproven
+        return;
+      }
+      kept_ += bytes;
+      result_.leaves[row].push_back({std::move(splits), multipliers, bound});
+    }
     unsettled_[row] -= 1;
-    if (options_.leaves) result_.leaves[row].push_back({std::move(splits), multipliers, bound});
   }
 
   bool proven(long row, double bound) const { return bound > goalOf(source_, row, options_.headroom); }
@@ -215,7 +223,7 @@ class Search {
   std::vector<char> abandoned_;  // per image
   std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
   std::set<Subproblem, WorstFirst> queue_;
-  size_t kept_ = 0;  // bytes of multipliers in the queue
+  size_t kept_ = 0;  // bytes of multipliers in the queue and in leaves
   long made_ = 0;
   SearchResult result_;
 };

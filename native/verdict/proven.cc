@@ -110,6 +110,7 @@ double headroomFor(const std::optional<proof::Arithmetic>& arithmetic) {
 void prove(const ProofModel& model, const Region& region, const Specification& specification,
            proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, BoundsResult& result) {
   const int rowCount = specification.rowCount;
+  const std::vector<double> believed = result.lower;
   std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
   eachGroup(model, region, specification, result.boxes, arithmetic, pool, stop,
             [&](const proof::Prover& prover, int first, int count) {
@@ -124,7 +125,9 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
                               result.multipliers[at], {});
               }
               const std::vector<double> bounds = prover.lowerBounds(claims.all());
-              for (size_t i = 0; i < rows.size(); ++i) result.lower[rows[i]] = bounds[i];
+              for (size_t i = 0; i < rows.size(); ++i) {
+                result.lower[rows[i]] = std::min(believed[rows[i]], bounds[i]);
+              }
             });
 }
 

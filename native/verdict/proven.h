@@ -21,8 +21,10 @@ struct ProofModel {
   std::vector<int32_t> input, output;  // [position in the proof network] = position in the engine's
 };
 
-/// Replaces `result.lower` by proven bounds; -infinity where no multipliers are known or nothing is proven.
-/// `result` must come from `computeBounds` on the same problem with multipliers asked for.
+/// Lowers `result.lower` to what is proven (which can be more than a method's own bound where that leaves out
+/// what the proof uses, as SDP-CROWN leaves out boxes: then the method's stays); -infinity where no
+/// multipliers are known or nothing is proven. `result` must come from `computeBounds` on the same problem
+/// with multipliers asked for.
 void prove(const ProofModel& model, const Region& region, const Specification& specification,
            proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, BoundsResult& result);
 

@@ -1,0 +1,316 @@
+// Branch and bound: never above the true minimum, decided where every side of every kink can be tried, leaves
+// that cover and prove, limits that hold.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "network/reference.h"
+#include "search/complete.h"
+#include "selftest/bounds_problems.h"
+#include "selftest/harness.h"
+#include "selftest/network_graphs.h"
+#include "selftest/proof_reference.h"
+#include "verdict/proven.h"
+
+namespace bulwark::selftest {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+const StopCheck never = [] { return false; };
+
+/// Everything that a search needs, on one thread.
+struct Problem {
+  explicit Problem(const std::vector<graph::Node>& nodes, int threads = 1)
+      : proofNetwork(nodes),
+        network(lower(nodes)),
+        pool(threads),
+        workers(pool),
+        prepared(network, workers.main()) {}
+
+  CompleteResult search(const Region& region, const Specification& rows, const SearchOptions& options,
+                        const StopCheck& stop = never) {
+    BoundsOptions bounds{.iterations = 40, .stopWhenProven = true, .headroom = options.headroom};
+    bounds.boxes = BoxSource::crown;
+    bounds.multipliers = options.leaves;
+    bounds.timeLimit = timeLimit;
+    return completeBounds(prepared, region, rows, bounds, options, workers, stop, {});
+  }
+
+  /// Proven bounds of rows, from leaves alone.
+  std::vector<double> proven(const Region& region, const Specification& rows, CompleteResult result) {
+    // Both store inputs and outputs alike (see the test of their parity).
+    std::vector<int32_t> input(network.inputSize()), output(network.outputSize());
+    std::iota(input.begin(), input.end(), 0);
+    std::iota(output.begin(), output.end(), 0);
+    const ProofModel model{proofNetwork, input, output};
+    prove(model, region, rows, proof::Arithmetic::real, pool, never, result);
+    return result.lower;
+  }
+
+  const proof::ProofNetwork proofNetwork;
+  const Network network;
+  ThreadPool pool;
+  Workers workers;
+  const Prepared prepared;
+  double timeLimit = 0;
+};
+
+double valueAt(const Network& network, const Specification& rows, int image, int row,
+               const std::vector<double>& x) {
+  const std::vector<long double> y = exactForward(network, x);
+  const double* c = rows.row(image, row, network.outputSize());
+  return static_cast<double>(
+      std::inner_product(y.begin(), y.end(), c, static_cast<long double>(rows.constant(image, row))));
+}
+
+/// Random rows whose least sampled value is `gap` of the row's spread above 0, or below where negative.
+Specification rowsNear(Random& random, const Network& network, const Region& region, int rowCount,
+                       const std::vector<double>& gaps, int samples) {
+  Specification rows{rowCount, {}, {}, false};
+  const int outputs = network.outputSize();
+  for (int i = 0; i < region.count * rowCount * outputs; ++i) rows.c.push_back(normal(random));
+  rows.d.assign(region.count * rowCount, 0);
+  for (int image = 0; image < region.count; ++image) {
+    std::vector<std::vector<double>> points(samples);
+    for (auto& point : points) point = samplePoint(random, region, image);
+    for (int row = 0; row < rowCount; ++row) {
+      double least = kInfinity, most = -kInfinity;
+      for (const auto& point : points) {
+        const double value = valueAt(network, rows, image, row, point);
+        least = std::min(least, value), most = std::max(most, value);
+      }
+      const double gap = gaps[choose(random, 0, static_cast<int>(gaps.size()) - 1)];
+      rows.d[image * rowCount + row] = gap * std::max(most - least, 1e-3) - least;
+    }
+  }
+  return rows;
+}
+
+const Test sound("search: no point goes below a bound, in any region", [](Context& context) {
+  Random& random = context.random;
+  int proven = 0, split = 0;
+  for (int i = 0; i < 60; ++i) {
+    Problem problem(problemGraph(random));
+    const Region region = randomRegion(random, problem.network.inputSize(), 2, std::exp(normal(random) - 2));
+    const Specification rows = rowsNear(random, problem.network, region, 2, {-0.1, 0.02, 0.2}, 50);
+    const CompleteResult result = problem.search(region, rows, {.subproblems = 150});
+    for (int image = 0; image < 2; ++image) {
+      split += result.subproblems[image] > 0;
+      context.check(!result.timedOut[image], "no time limit, none reached");
+      for (int row = 0; row < 2; ++row) {
+        const double bound = result.lower[image * 2 + row];
+        proven += bound > 0;
+        context.check(bound > -kInfinity, "a bound for every row");
+        for (int p = 0; p < 200; ++p) {
+          const std::vector<double> x = samplePoint(random, region, image);
+          const double value = valueAt(problem.network, rows, image, row, x);
+          context.check(bound <= value + 1e-5 * (1 + std::fabs(value)), "a point below the bound");
+        }
+      }
+    }
+  }
+  context.check(proven > 20 && split > 20, "rows are proven, and only by splits: " + std::to_string(proven) +
+                                               ", " + std::to_string(split));
+});
+
+std::vector<graph::Node> tinyGraph(Random& random) {
+  GraphBuilder b({2});
+  const int first = b.relu(b.linear(random, 0, {4}));
+  b.linear(random, b.relu(b.linear(random, first, {3})), {2});
+  return b.nodes;
+}
+
+/// The row's least value on a grid over the region: above the minimum by no more than the grid's pitch
+/// allows.
+double leastOnGrid(const Network& network, const Region& region, const Specification& rows, int row) {
+  constexpr int kSteps = 60;
+  double least = kInfinity;
+  const double eps = region.eps.empty() ? 0 : region.eps[0];
+  for (int i = -kSteps; i <= kSteps; ++i) {
+    for (int j = -kSteps; j <= kSteps; ++j) {
+      const double at[2] = {i / double{kSteps}, j / double{kSteps}};
+      std::vector<double> x(2);
+      double length = 0;
+      bool inside = true;
+      for (int k = 0; k < 2; ++k) {
+        if (region.kind == InputKind::box) {
+          x[k] = region.lower[k] + (at[k] + 1) / 2 * (region.upper[k] - region.lower[k]);
+        } else {
+          x[k] = region.center[k] + eps * at[k];
+          length += region.kind == InputKind::l1 ? std::fabs(at[k]) : at[k] * at[k];
+          inside = inside && (region.lower.empty() || (x[k] >= region.lower[k] && x[k] <= region.upper[k]));
+        }
+      }
+      if (inside && length <= 1) least = std::min(least, valueAt(network, rows, 0, row, x));
+    }
+  }
+  return least;
+}
+
+const Test complete("search: tiny networks are decided as a fine grid decides them", [](Context& context) {
+  Random& random = context.random;
+  int positive = 0, negative = 0, split = 0, undecided = 0;
+  for (int i = 0; i < 150; ++i) {
+    Problem problem(tinyGraph(random));
+    const Region region = randomRegion(random, 2, 1, 0.7);
+    const Specification rows = rowsNear(random, problem.network, region, 1, {-0.3, -0.1, 0.1, 0.2, 0.4}, 300);
+    const double least = leastOnGrid(problem.network, region, rows, 0);
+    if (std::fabs(least) < 0.05 || least == kInfinity) continue;
+    const CompleteResult result = problem.search(region, rows, {.subproblems = 2000});
+    split += result.subproblems[0] > 0;
+    if (least < 0) {
+      ++negative;
+      context.check(result.lower[0] <= 0, "a false row is not proven");
+      context.check(result.lower[0] <= least + 1e-6, "nor bounded above a value it takes");
+    } else {
+      ++positive;
+      undecided += !(result.lower[0] > 0);
+    }
+  }
+  context.check(positive > 30 && negative > 30 && split > 20, "of every kind: " + std::to_string(positive) +
+                                                                  ", " + std::to_string(negative) + ", " +
+                                                                  std::to_string(split));
+  context.check(undecided == 0, std::to_string(undecided) + " true rows are not proven");
+});
+
+bool takes(const std::vector<Split>& splits, const std::vector<std::vector<double>>& active) {
+  return std::all_of(splits.begin(), splits.end(), [&](const Split& split) {
+    const double z = active[split.relu][split.feature];
+    return split.active ? z >= 0 : z <= 0;
+  });
+}
+
+/// Pre-activations of all ReLUs at x, in topological order.
+std::vector<std::vector<double>> preActivations(const Network& network, const std::vector<double>& x) {
+  const std::vector<std::vector<double>> values = reference::forwardAll(network, x.data());
+  std::vector<std::vector<double>> all;
+  for (const Node& node : network.nodes) {
+    if (node.kind == NodeKind::relu) all.push_back(values[node.inputs[0]]);
+  }
+  return all;
+}
+
+const Test leaves(
+    "search: leaves cover the region, and each is proven by its multipliers", [](Context& context) {
+      Random& random = context.random;
+      int trees = 0, largest = 0;
+      for (int i = 0; i < 60; ++i) {
+        Problem problem(problemGraph(random));
+        const Region region =
+            randomRegion(random, problem.network.inputSize(), 1, std::exp(normal(random) - 2));
+        const Specification rows = rowsNear(random, problem.network, region, 2, {0.03, 0.1, 0.3}, 50);
+        const SearchOptions options{.subproblems = 400, .headroom = 1e-5, .leaves = true};
+        const CompleteResult result = problem.search(region, rows, options);
+        const std::vector<double> proven = problem.proven(region, rows, result);
+        for (int row = 0; row < 2; ++row) {
+          const std::vector<Leaf>& tree = result.leaves[row];
+          if (tree.empty()) {
+            context.check(proven[row] == -kInfinity, "without leaves nothing is proven");
+            continue;
+          }
+          ++trees;
+          largest = std::max(largest, static_cast<int>(tree.size()));
+          double least = kInfinity;
+          for (const Leaf& leaf : tree) least = std::min(least, leaf.bound);
+          context.check(least == result.lower[row] && least > 0, "a proven row's bound is its worst leaf's");
+          // The bound of a leaf that no point reaches may be anything above 0; those of others are alike.
+          context.check(proven[row] > 0, "every leaf is proven again, from its multipliers alone");
+          for (int p = 0; p < 40; ++p) {
+            const auto z = preActivations(problem.network, samplePoint(random, region, 0));
+            context.check(std::any_of(tree.begin(), tree.end(),
+                                      [&](const Leaf& leaf) { return takes(leaf.splits, z); }),
+                          "a point in no leaf");
+          }
+          // As trees: two leaves differ in the side of some neuron.
+          double share = 0;
+          for (const Leaf& leaf : tree) share += std::ldexp(1.0, -static_cast<int>(leaf.splits.size()));
+          context.check(share == 1, "leaves are those of a binary tree");
+        }
+      }
+      context.check(trees > 25 && largest > 4,
+                    "trees of splits: " + std::to_string(trees) + ", largest " + std::to_string(largest));
+    });
+
+bool sameLeaves(const std::vector<Leaf>& a, const std::vector<Leaf>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].bound != b[i].bound || a[i].multipliers.slope != b[i].multipliers.slope) return false;
+    if (a[i].multipliers.lambda != b[i].multipliers.lambda) return false;
+  }
+  return true;
+}
+
+const Test threads("search: the same result on one thread and on three", [](Context& context) {
+  Random& random = context.random;
+  for (int i = 0; i < 12; ++i) {
+    const auto nodes = problemGraph(random);
+    Problem one(nodes), three(nodes, 3);
+    const Region region = randomRegion(random, one.network.inputSize(), 5, 0.3);
+    const Specification rows = rowsNear(random, one.network, region, 3, {-0.1, 0.05, 0.2}, 30);
+    const SearchOptions options{.subproblems = 100, .leaves = true};
+    const CompleteResult a = one.search(region, rows, options), b = three.search(region, rows, options);
+    context.check(a.lower == b.lower, "bounds");
+    context.check(a.subproblems == b.subproblems, "subproblems");
+    for (size_t row = 0; row < a.leaves.size(); ++row)
+      context.check(sameLeaves(a.leaves[row], b.leaves[row]), "leaves");
+  }
+});
+
+const Test limits("search: limits on subproblems, memory and time are kept", [](Context& context) {
+  Random& random = context.random;
+  int limited = 0, poor = 0, stopped = 0;
+  for (int i = 0; i < 25; ++i) {
+    Problem problem(problemGraph(random));
+    const Region region = randomRegion(random, problem.network.inputSize(), 2, 0.5);
+    const Specification rows = rowsNear(random, problem.network, region, 2, {-0.05, 0.02}, 30);
+    SearchOptions options{.subproblems = 20, .batch = 4};
+    const CompleteResult few = problem.search(region, rows, options);
+    for (int image = 0; image < 2; ++image) {
+      limited += few.subproblems[image] >= 20;
+      context.check(few.subproblems[image] < 20 + 2 * options.batch, "no more than a round beyond the limit");
+      context.check(!few.timedOut[image], "the limit is not one of time");
+    }
+    options.subproblems = 0;
+    const CompleteResult none = problem.search(region, rows, options);
+    context.check(none.subproblems == std::vector<int64_t>(2, 0), "0 subproblems: none");
+
+    // Without room the children start afresh: weaker, but as sound; and no leaves can be kept.
+    SearchOptions cramped{.subproblems = 60, .memory = 0};
+    const CompleteResult fresh = problem.search(region, rows, cramped);
+    cramped.leaves = true;
+    const CompleteResult leafless = problem.search(region, rows, cramped);
+    for (int row = 0; row < 4; ++row) {
+      context.check(fresh.lower[row] > -kInfinity, "bounds without memory");
+      for (int p = 0; p < 40; ++p) {
+        const std::vector<double> x = samplePoint(random, region, row / 2);
+        const double value = valueAt(problem.network, rows, row / 2, row % 2, x);
+        context.check(fresh.lower[row] <= value + 1e-5 * (1 + std::fabs(value)), "sound without memory");
+      }
+      context.check(leafless.leaves[row].empty(), "no leaves without memory");
+      poor += fresh.subproblems[row / 2] > 0;
+    }
+
+    for (const int polls : {0, 1, 3, 10, 40}) {
+      int left = polls;
+      const CompleteResult cut =
+          problem.search(region, rows, {.subproblems = 1000}, [&left] { return left-- <= 0; });
+      for (int row = 0; row < 4; ++row) {
+        stopped += cut.timedOut[row / 2];
+        for (int p = 0; p < 10; ++p) {
+          const std::vector<double> x = samplePoint(random, region, row / 2);
+          const double value = valueAt(problem.network, rows, row / 2, row % 2, x);
+          context.check(cut.lower[row] <= value + 1e-5 * (1 + std::fabs(value)), "sound when stopped");
+        }
+        context.check(cut.timedOut[row / 2] || cut.lower[row / 2 * 2] > -kInfinity, "marked or bounded");
+      }
+    }
+  }
+  context.check(limited > 5 && poor > 10 && stopped > 50, "limits are met: " + std::to_string(limited) +
+                                                              ", " + std::to_string(poor) + ", " +
+                                                              std::to_string(stopped));
+});
+
+}  // namespace
+}  // namespace bulwark::selftest
