@@ -61,4 +61,9 @@ inline Rows blocksOf(Rows rows, int first, int count, int lanes) {
   return {rows.data + static_cast<size_t>(first) * lanes, count};
 }
 
+/// The first features of a view that is only memory for narrower ones.
+inline View withFeatures(View view, int features) { return {view.data, features, view.blocks}; }
+/// One number per row as a view of one feature.
+inline View asView(Rows rows) { return {rows.data, 1, rows.blocks}; }
+
 }  // namespace bulwark

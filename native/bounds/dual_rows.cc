@@ -1,0 +1,199 @@
+// The rows of a batch: how they enter, move, and are read and set.
+#include "bounds/dual.h"
+
+namespace bulwark {
+
+namespace {
+
+/// The slope that a ReLU's rule gives a neuron (SlopeRule), from the entry of its slope array.
+float slopeInEffect(SlopeRule rule, float lambda, float zhat, float lower, float upper, float c,
+                    float chosen) {
+  const float l = zhat + lower, u = zhat + upper;
+  if (rule == SlopeRule::free && (lambda != 0 || l == 0 || u == 0)) return chosen;
+  if (l >= 0) return 1;
+  if (u <= 0) return 0;
+  return c < 0 ? u / (u - l) : chosen;
+}
+
+}  // namespace
+
+void DualBatch::load(const std::vector<int32_t>& from, const std::vector<int32_t>& image) {
+  std::vector<int32_t> zero(rows(), -1);
+  std::vector<int32_t> of(rows(), -1);
+  for (int r = 0; r < rows(); ++r) {
+    if (from[r] < 0) continue;
+    of[r] = image[r];
+    zero[r] = 0;
+    fresh_[r] = 1;
+    anyFresh_ = true;
+  }
+  backend_.gather(staging_, from.data(), goal_);
+  for (Layer& layer : layers_) {
+    const NodeBounds& known = images_.at(layer.pre);
+    backend_.gather(known.zhat, of.data(), layer.relu.zhat);
+    backend_.gather(known.lower, of.data(), layer.relu.lower);
+    backend_.gather(known.upper, of.data(), layer.relu.upper);
+    backend_.gather(known.rho, of.data(), layer.rho);
+    backend_.read(layer.rho, layer.radius.data());
+    const View none = withFeatures({scratch_.data, 0, 1}, layer.relu.zhat.features);
+    backend_.fill(none, 0);
+    backend_.gather(none, zero.data(), layer.adam.first);
+    backend_.gather(none, zero.data(), layer.adam.second);
+    if (preset_.zeroSlopes) backend_.gather(none, zero.data(), layer.relu.slope);
+  }
+  if (hasInputBox()) {
+    backend_.gather(images_.input().lower, of.data(), input_.lower);
+    backend_.gather(images_.input().upper, of.data(), input_.upper);
+  }
+  backend_.gather(images_.input().eps, of.data(), input_.eps);
+  const Rows none{scratch_.data, 1};
+  backend_.fill(none, 0);
+  backend_.gather(none, zero.data(), input_.lambda);
+}
+
+void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
+  const auto move = [&](View view) {
+    const View out = withFeatures({scratch_.data, 0, view.blocks}, view.features);
+    backend_.gather(view, source.data(), out);
+    backend_.copy(out, view, Write::assign);
+  };
+  const auto moveRows = [&](Rows row) { move(asView(row)); };
+  move(goal_);
+  for (Layer& layer : layers_) {
+    for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope, layer.adam.first,
+                      layer.adam.second}) {
+      move(view);
+    }
+    moveRows(layer.relu.lambda);
+    moveRows(layer.rho);
+  }
+  if (hasInputBox()) {
+    move(input_.lower);
+    move(input_.upper);
+  }
+  moveRows(input_.eps);
+  moveRows(input_.lambda);
+  if (remembers_) {
+    moveRows(bestInputLambda_);
+    for (Layer& layer : layers_) {
+      move(layer.bestSlope);
+      moveRows(layer.bestLambda);
+    }
+  }
+  resize(blocks);
+  for (Layer& layer : layers_) {
+    backend_.read(layer.rho, layer.radius.data());
+    const std::vector<float> guess = layer.guess;
+    for (int r = 0; r < rows(); ++r) layer.guess[r] = source[r] < 0 ? 0 : guess[source[r]];
+  }
+}
+
+void DualBatch::resize(int blocks) {
+  blocks_ = blocks;
+  for (int id : order_) signal_[id].blocks = blocks;
+  for (View* view : {&goal_, &staging_, &dx_, &scratch_, &input_.lower, &input_.upper}) view->blocks = blocks;
+  for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
+  inputValue_.blocks = bestInputLambda_.blocks = blocks;
+  for (Layer& layer : layers_) {
+    for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
+                       &layer.adam.first, &layer.adam.second, &layer.dz}) {
+      view->blocks = blocks;
+    }
+    for (Rows* row :
+         {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+      row->blocks = blocks;
+    }
+    layer.value.blocks = blocks;
+    layer.bestSlope.blocks = layer.bestLambda.blocks = blocks;
+  }
+  fresh_.resize(rows());
+}
+
+std::vector<int> DualBatch::relus() const {
+  std::vector<int> nodes;
+  for (const Layer& layer : layers_) nodes.push_back(layer.node);
+  return nodes;
+}
+
+void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
+  const Layer& layer = layers_[relu];
+  readInto(row, signal_[layer.node], into.c);
+  readInto(row, layer.relu.slope, into.slope);
+  readInto(row, layer.relu.zhat, into.zhat);
+  readInto(row, layer.relu.lower, into.lower);
+  readInto(row, layer.relu.upper, into.upper);
+  readInto(row, layer.dz, into.dz);
+  into.lambda = layer.lambda[row];
+  for (size_t i = 0; i < into.slope.size(); ++i) {
+    into.slope[i] = slopeInEffect(preset_.rule, into.lambda, into.zhat[i], into.lower[i], into.upper[i],
+                                  into.c[i], into.slope[i]);
+  }
+}
+
+void DualBatch::readArrival(int row, int relu, ReluRow& into) const {
+  readInto(row, forwardSignal(layers_[relu].pre), into.dy);
+}
+
+void DualBatch::readInto(int row, View view, std::vector<float>& values) const {
+  values.resize(view.features);
+  backend_.readRow(view, row, values.data());
+}
+
+Multipliers DualBatch::multipliers(int row) const {
+  Multipliers out;
+  ReluRow relu;
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    if (preset_.rule == SlopeRule::free && layers_[k].lambda[row] != 0) {
+      readInto(row, layers_[k].relu.slope, relu.slope);  // in effect as they are
+    } else {
+      readRelu(row, static_cast<int>(k), relu);
+    }
+    out.slope.push_back(relu.slope);
+    out.lambda.push_back(layers_[k].lambda[row]);
+    out.guess.push_back(layers_[k].guess[row]);
+  }
+  backend_.readRow(asView(input_.lambda), row, &out.inputLambda);
+  return out;
+}
+
+void DualBatch::split(int row, const Split& split) {
+  const ReluLayer& relu = layers_[split.relu].relu;
+  const size_t at = split.feature;
+  // The kink in deviations; exact, so that the neuron counts as stable afterwards.
+  std::vector<float> zhat(relu.zhat.features);
+  backend_.readRow(relu.zhat, row, zhat.data());
+  backend_.put(-zhat[at], split.feature, row, split.active ? relu.lower : relu.upper);
+}
+
+void DualBatch::start(int row, const Multipliers& multipliers) {
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    backend_.writeRow(multipliers.slope[k].data(), row, layers_[k].relu.slope);
+    backend_.put(multipliers.lambda[k], 0, row, asView(layers_[k].relu.lambda));
+    layers_[k].guess[row] = multipliers.guess[k];
+  }
+  backend_.put(multipliers.inputLambda, 0, row, asView(input_.lambda));
+  fresh_[row] = 0;
+}
+
+void DualBatch::remember(const std::vector<int32_t>& which) {
+  for (const Layer& layer : layers_) {
+    backend_.gather(layer.relu.slope, which.data(), layer.bestSlope);
+    backend_.gather(layer.relu.lambda, which.data(), layer.bestLambda);
+  }
+  backend_.gather(input_.lambda, which.data(), bestInputLambda_);
+}
+
+void DualBatch::recall(const std::vector<int32_t>& which) {
+  for (const Layer& layer : layers_) {
+    backend_.gather(layer.bestSlope, which.data(), layer.relu.slope);
+    backend_.gather(layer.bestLambda, which.data(), layer.relu.lambda);
+  }
+  backend_.gather(bestInputLambda_, which.data(), input_.lambda);
+}
+
+void DualBatch::readSlope(std::vector<float>& slope) const {
+  slope.resize(static_cast<size_t>(rows()) * signal_[0].features);
+  backend_.unpack(signal_[0], slope.data(), rows());
+}
+
+}  // namespace bulwark
