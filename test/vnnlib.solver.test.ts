@@ -148,12 +148,15 @@ it('splits ReLUs of networks with many inputs until sampling and bounds agree', 
     const model = network.model();
     const samples = Array.from({ length: 2000 }, () => evaluate(model.graph, random.vector(24, -1, 1)));
     const reached = Math.max(...samples.map((y) => y[0] - y[1]));
-    for (const threshold of [reached - 0.01, reached + 2]) {
+    const cases = [
+      [reached - 0.01, ['sat']],
+      [reached + 2, ['sat', 'unsat']],
+    ] as const;
+    for (const [threshold, possible] of cases) {
       const rows = `(assert (>= (- Y_0 Y_1) ${threshold})) (assert (>= Y_2 -100))`;
       const spec = specification(24, rows);
       const answer = await decide(verifier, model, spec, { deadline: performance.now() + 20_000 });
-      expect(['sat', 'unsat'], `seed ${seed}`).toContain(answer.verdict);
-      if (threshold < reached) expect(answer.verdict, `seed ${seed}`).toBe('sat');
+      expect(possible, `seed ${seed}`).toContain(answer.verdict);
       expect(isTrue(answer, model, spec), `seed ${seed}`).toBe(true);
       if (answer.verdict === 'sat' || answer.verdict === 'unsat') verdicts[answer.verdict] += 1;
     }
