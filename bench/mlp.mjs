@@ -74,10 +74,10 @@ export async function mlpCases() {
   const boxes = images * boxOperations(model);
   const crownRows = boxRows * pass;
   const optimisedRows = crownRows + stubborn * 2 * steps * pass;
-  const margin = (steps) =>
+  const margin = (taken) =>
     ascentOperations(
       model,
-      Array.from({ length: 9 * images }, () => steps),
+      Array.from({ length: 9 * images }, () => taken),
     );
   const bounds = (method, options, floor) => ({
     name: `mlp 784-128-128-10, linf ${mlpEps}: ${method}`,
