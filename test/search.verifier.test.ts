@@ -1,0 +1,119 @@
+/** Method complete as users call it: agrees with attacks, is proven by certificates, keeps its limits. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CertificateChecker } from '../src/certificate/index.js';
+import { CertificateMaker } from '../src/certify/certificates.js';
+import { StageEvidence } from '../src/certify/evidence.js';
+import { type Model, type RegionKind, Verifier, ball, evaluate, margins } from '../src/index.js';
+import { failure } from './support/failure.js';
+import { Random, linearNetwork, networkKinds } from './support/random-networks.js';
+import { samplePoints } from './support/sampling.js';
+
+let verifier: Verifier;
+beforeAll(() => {
+  verifier = new Verifier({ threads: 2 });
+});
+afterAll(() => verifier.close());
+
+const norms = ['l1', 'l2', 'linf'] as const;
+type Norm = Extract<RegionKind, (typeof norms)[number]>;
+const kinds: Record<string, (random: Random) => Model> = {
+  linear: (random) => linearNetwork(random, [8, 24, 20, 4]),
+  convolutions: networkKinds['stridedConvolution'],
+  residual: networkKinds['residual'],
+};
+
+/** A network, an image of it and its class. */
+function problem(kind: string, seed: number) {
+  const random = new Random(seed);
+  const model = kinds[kind](random);
+  const center = random.vector(model.inputSize, 0.2, 0.8);
+  const y = evaluate(model.graph, center);
+  return { random, model, center, label: y.indexOf(Math.max(...y)) };
+}
+
+/** Balls that shrink from where an attack succeeds, until the search proves one. */
+async function searched(kind: string, norm: Norm, seed: number) {
+  const { random, model, center, label } = problem(kind, seed);
+  const specification = margins(label);
+  const contradictions: string[] = [];
+  for (let eps = norm === 'linf' ? 1 : 3; eps > 1e-3; eps *= 0.8) {
+    const region = ball(norm, center, eps, { clip: [0, 1] });
+    const { margin } = await verifier.attack(model, region, { specification });
+    if (margin[0] < 0) continue;
+    const options = { specification, method: 'complete', subproblems: 600, multipliers: true } as const;
+    const bounds = await verifier.bounds(model, region, options);
+    const samples = samplePoints(random, region, 0, 200).map((x) => evaluate(model.graph, x));
+    for (const [row, other] of [...samples[0].keys()].filter((j) => j !== label).entries()) {
+      const least = Math.min(...samples.map((values) => values[label] - values[other]));
+      if (bounds.lower[row] > least) contradictions.push(`${kind}, ${norm}, ${seed}, ${eps}: row ${row}`);
+    }
+    if (bounds.lower.every((bound) => bound > 0))
+      return { model, center, label, eps, bounds, contradictions };
+  }
+  throw new Error(`no ball around the image of ${kind} ${seed} is proven`);
+}
+
+describe.each(norms)('%s balls', (norm) => {
+  it.each(Object.keys(kinds))('of %s networks: sound, and the checker accepts the trees', async (kind) => {
+    let leaves = 0;
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const { model, center, label, eps, bounds, contradictions } = await searched(kind, norm, seed);
+      expect(contradictions).toEqual([]);
+      const maker = new CertificateMaker(model);
+      const evidence = new StageEvidence(model.graph, bounds);
+      const rows = Array.from(bounds.lower, (_, row) => evidence.row(0, row)!.evidence);
+      const certificate = maker.make({
+        index: 0,
+        center,
+        label,
+        region: { kind: norm, eps, clip: [0, 1] },
+        assurance: 'real',
+        rows,
+        boxes: evidence.boxes(0).map((box) => maker.boxClaim(box)),
+        lower: bounds.lower,
+      });
+      const proven = new CertificateChecker(model).bounds(certificate!, center);
+      expect(proven.every((bound) => bound > 0)).toBe(true);
+      leaves = Math.max(leaves, ...rows.map((row) => row.leaves.length));
+    }
+    expect(leaves).toBeGreaterThan(1);
+  });
+});
+
+describe('limits', () => {
+  /** A ball too large to be decided. */
+  async function endless(options: object) {
+    const model = linearNetwork(new Random(5), [60, 120, 120, 120, 5]);
+    const region = ball('linf', new Random(6).vector(60, 0, 1), 0.5);
+    return verifier.bounds(model, region, { specification: margins(0), method: 'complete', ...options });
+  }
+
+  it('stops at the time limit with bounds that are marked', async () => {
+    const begin = performance.now();
+    const bounds = await endless({ timeLimit: 0.3, assurance: 'none' });
+    expect(performance.now() - begin).toBeLessThan(1500);
+    expect(bounds.timedOut).toEqual([true]);
+    expect(bounds.lower.every(Number.isFinite)).toBe(true);
+    expect(bounds.subproblems![0]).toBeGreaterThan(0);
+  });
+
+  it('stops after the subproblems it is given, which is no time limit', async () => {
+    const bounds = await endless({ subproblems: 50 });
+    expect(bounds.timedOut).toEqual([false]);
+    expect(bounds.subproblems![0]).toBeGreaterThanOrEqual(50);
+    expect(bounds.subproblems![0]).toBeLessThan(50 + 2 * 64);
+    // Only what leaves prove is reported at an assurance.
+    expect(Array.from(bounds.lower)).toContain(-Infinity);
+  });
+
+  it('rejects with AbortError soon after the signal', async () => {
+    const interrupt = new AbortController();
+    let fired = 0;
+    setTimeout(() => {
+      fired = performance.now();
+      interrupt.abort();
+    }, 200);
+    expect(await failure(endless({ signal: interrupt.signal }))).toMatchObject({ code: 'ERR_ABORTED' });
+    expect(performance.now() - fired).toBeLessThan(500);
+  });
+});
