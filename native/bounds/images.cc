@@ -130,6 +130,7 @@ void Images::computeRadii(bool balls) {
   const auto& nodes = prepared_.network.nodes;
   rho_.assign(nodes.size(), std::vector<double>(count_, std::numeric_limits<double>::infinity()));
   if (!balls) return;
+  prepared_.computeNorms([] { return false; });  // there already where the caller could be stopped
   const Norms& norms = prepared_.norms();
   constexpr double kUp = 1 + 1e-15;  // each step rounds up: a product or sum of positive doubles
   for (size_t id = 0; id < nodes.size(); ++id) {
