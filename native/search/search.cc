@@ -1,8 +1,10 @@
 #include "search/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "search/subproblem_rows.h"
 
@@ -63,10 +65,13 @@ class Search {
     RowResults results;
   };
   Climbed climbed(std::vector<Branch> branches, int steps, int candidates) {
+    return climbed(std::move(branches), steps, candidates, options_.decay);
+  }
+  Climbed climbed(std::vector<Branch> branches, int steps, int candidates, double decay) {
     SubproblemRows rows(source_, std::move(branches), candidates);
     const AscentOptions ascent{.iterations = steps,
                                .learningRate = options_.learningRate,
-                               .decay = options_.decay,
+                               .decay = decay,
                                .stopWhenProven = true,
                                .headroom = options_.headroom};
     RowResults results =
@@ -88,6 +93,7 @@ class Search {
     for (long i = 0; i < root.rows.count(); ++i) {
       settle(root, i, roots.lower[root.rows.branch(i).row]);
     }
+    finishBare();
   }
 
   /// Splits the worst subproblems: trials on both sides of their candidates, then the best split's children.
@@ -124,6 +130,7 @@ class Search {
     }
     const Climbed kept = climbed(std::move(children), options_.steps, options_.candidates);
     for (long i = 0; i < kept.rows.count(); ++i) settle(kept, i, bounds[i]);
+    finishBare();
   }
 
   std::vector<Subproblem> takeWorst() {
@@ -170,7 +177,27 @@ class Search {
     return best;
   }
 
-  /// A climbed branch is proven, or waits to be split, or cannot be split and ends its image.
+  /// Subproblems in which every neuron is settled are convex: all that can be missing is ascent. One that
+  /// ends unproven after a long one ends its image.
+  void finishBare() {
+    constexpr int kLonger = 20;
+    if (bare_.empty()) return;
+    const std::vector<double> bounds = std::exchange(bareBounds_, {});
+    const Climbed last = climbed(std::exchange(bare_, {}), kLonger * options_.steps, 0,
+                                 std::pow(options_.decay, 1.0 / kLonger));
+    for (long i = 0; i < last.rows.count(); ++i) {
+      const Branch& branch = last.rows.branch(i);
+      const double bound = std::max(bounds[i], last.results.lower[i]);
+      if (proven(branch.row, last.results.lower[i])) {
+        close(branch.row, branch.splits, last.results.multipliers[i], bound);
+      } else {
+        noteBound(branch.row, bound);
+        if (last.results.finished[i]) abandoned_[source_.image(branch.row)] = 1;
+      }
+    }
+  }
+
+  /// A climbed branch is proven, or waits to be split, or has nothing left to split.
   void settle(const Climbed& climbed, long i, double known) {
     const Branch& branch = climbed.rows.branch(i);
     const double bound = std::max(known, climbed.results.lower[i]);
@@ -180,8 +207,13 @@ class Search {
     }
     if (climbed.rows.candidates(i).empty()) {
       // Cut short, it would have gone on; finished, no split is left to make.
-      if (climbed.results.finished[i]) abandoned_[source_.image(branch.row)] = 1;
-      noteBound(branch.row, bound);
+      if (climbed.results.finished[i]) {
+        bare_.push_back(
+            {branch.row, branch.splits, std::make_shared<Multipliers>(climbed.results.multipliers[i])});
+        bareBounds_.push_back(bound);
+      } else {
+        noteBound(branch.row, bound);
+      }
       return;
     }
     Subproblem open{branch.row, made_++, branch.splits, bound, nullptr, climbed.rows.candidates(i)};
@@ -223,6 +255,8 @@ class Search {
   std::vector<char> abandoned_;  // per image
   std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
   std::set<Subproblem, WorstFirst> queue_;
+  std::vector<Branch> bare_;  // subproblems with nothing left to split, and their bounds
+  std::vector<double> bareBounds_;
   size_t kept_ = 0;  // bytes of multipliers in the queue and in leaves
   long made_ = 0;
   SearchResult result_;
