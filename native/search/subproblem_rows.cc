@@ -9,15 +9,18 @@ namespace {
 
 /// What the row loses at a neuron. The dual lets it take dz, the minimiser of phi, while dy arrives from
 /// below; made to take what arrives, its term would be higher by this much (the row's whole gap is the sum
-/// over neurons). Small but never 0 where the two agree, so that ties still rank by the triangle's height.
+/// over neurons). Small but never 0 where the two agree, so that ties still rank by the triangle's height; a
+/// good part of that height where what arrives lies outside the box, since then the loss at its end, often 0,
+/// says little of what a split would move.
 float lossAt(const ReluRow& relu, size_t i) {
-  constexpr float kTriangle = 1e-3f;
+  constexpr float kTriangle = 1e-3f, kOutside = 0.3f;
   const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
   const float c = relu.c[i], v = relu.slope[i] * c, dz = relu.dz[i];
   const float dy = std::clamp(relu.dy[i], relu.lower[i], relu.upper[i]);
   const float activation = std::max(relu.zhat[i] + dy, 0.0f) - std::max(relu.zhat[i] + dz, 0.0f);
   const float loss = c * activation - v * (dy - dz) + 0.5f * relu.lambda * (dy * dy - dz * dz);
-  return loss + kTriangle * std::abs(c) * (u * -l / (u - l));
+  const float share = dy == relu.dy[i] ? kTriangle : kOutside;
+  return loss + share * std::abs(c) * (u * -l / (u - l));
 }
 
 }  // namespace

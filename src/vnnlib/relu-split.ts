@@ -10,6 +10,9 @@ export interface OpenProblem {
   readonly terms: readonly (readonly number[])[];
 }
 
+/** How much a search may take. */
+export type Effort = Required<Pick<MethodOptions, 'boxes' | 'subproblems'>>;
+
 /** Problems in one native call. */
 const mostAtOnce = 32;
 /** Of the time left, what a call leaves to proving what it found. */
@@ -25,18 +28,18 @@ export function boundRows(search: Search, open: readonly OpenProblem[]): Promise
 }
 
 /**
- * The same by a search of at most so many subproblems for each problem. A term of several rows takes several: the k-th
- * is spent on the k-th row of every term, each with its part of the time.
+ * The same by a search. A term of several rows takes several: the k-th is spent on the k-th row of every
+ * term, each with its part of the time.
  */
 export async function searchRows(
   search: Search,
   open: readonly OpenProblem[],
-  subproblems: number,
+  effort: Effort,
 ): Promise<OpenProblem[]> {
   let rest = [...open];
   const longest = Math.max(0, ...open.flatMap(({ terms }) => terms.map((term) => term.length)));
   for (let k = 0; k < longest && rest.length > 0; k += 1) {
-    const method = { method: 'complete', boxes: 'optimised', subproblems } as const;
+    const method = { method: 'complete', ...effort } as const;
     rest = await proveRows(search, rest, (term) => term.slice(k, k + 1), longest - k, method);
   }
   return rest;

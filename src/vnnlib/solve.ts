@@ -1,7 +1,7 @@
 import type { Problem } from '../problem/problem.js';
 import { attackSingleRows, descend, randomStarts } from './descent.js';
 import { splitInputs } from './input-split.js';
-import { type OpenProblem, boundRows, searchRows } from './relu-split.js';
+import { type Effort, type OpenProblem, boundRows, searchRows } from './relu-split.js';
 import { type Answer, type Counterexample, type Search, type Solver, secondsLeft } from './solver.js';
 
 /** Up to so many inputs, bisecting the box beats better bounds on the whole of it. */
@@ -9,8 +9,12 @@ const mostInputsToSplit = 20;
 const quickAttack = { steps: 40, restarts: 1, stopWhenFalsified: true, starts: 96, descentSteps: 50 };
 const strongAttack = { steps: 200, restarts: 20, stopWhenFalsified: false, starts: 128, descentSteps: 60 };
 const strongRounds = 12;
-/** Subproblems per problem of a search, between attacks; the last search takes what time there is. */
-const searches = [512, 8192, 2 ** 31 - 1];
+/** The searches between attacks, by subproblems per problem; the last takes what time there is. */
+const searches: readonly Effort[] = [
+  { boxes: 'crown', subproblems: 1024 },
+  { boxes: 'optimised', subproblems: 8192 },
+  { boxes: 'optimised', subproblems: 2 ** 31 - 1 },
+];
 
 /**
  * A quick attack; then, for few inputs, branch and bound on the input box, otherwise a bound, and branch and
@@ -25,12 +29,12 @@ export const solve: Solver = async (verifier, model, problems, options) => {
     search,
     problems.map((problem) => ({ problem, terms: problem.terms })),
   );
-  for (const [round, subproblems] of searches.entries()) {
+  for (const [round, effort] of searches.entries()) {
     if (open.length === 0) return { verdict: 'unsat' };
     if (secondsLeft(search) <= 0) return { verdict: 'timeout' };
     const again = await attack(search, problemsOf(open), strongAttack, search.seed + 1 + round);
     if (again) return { verdict: 'sat', counterexample: again };
-    open = await searchRows(search, open, subproblems);
+    open = await searchRows(search, open, effort);
   }
   return open.length === 0 ? { verdict: 'unsat' } : attackAgain(search, problemsOf(open));
 };
