@@ -85,7 +85,7 @@ it('progress rises to at most its total while the call runs', async () => {
   const call = failure(
     verifier.bounds(model, ballL2(centers, 0.5), {
       specification: outputs(),
-      iterations: 3000,
+      iterations: 1_000_000,
       signal: controller.signal,
       onProgress: (done, total) => seen.push([done, total]),
     }),
