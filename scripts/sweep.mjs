@@ -3,22 +3,13 @@
  * to 3 times the usual one: `node scripts/sweep.mjs` takes 100 images of each network and 7 radii. No
  * certified margin may lie above what the attack reaches; exit code 1 if one does.
  */
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Verifier, ballL2, loadImages, loadLabels, loadModel, margins } from '../dist/index.js';
-
-const folder = fileURLToPath(new URL('../../shared/data/sdp-crown', import.meta.url));
-const normalization = { mean: [0.4913725, 0.4823529, 0.4466667], std: 0.225 };
-const settings = {
-  mnist_mlp: { data: 'mnist', eps: 1, clip: [0, 1] },
-  mnist_convsmall: { data: 'mnist', eps: 0.3, clip: [0, 1] },
-  cifar10_cnn_c: { data: 'cifar', eps: 24 / 255, normalization },
-  cifar10_convsmall: { data: 'cifar', eps: 24 / 255, normalization },
-};
+import { Verifier, ballL2, margins } from '../dist/index.js';
+import { openPublished, publishedFolder, publishedNetworks } from './published-networks.mjs';
 
 /** Names of the networks; empty where `../shared` is absent. */
-export const networks = existsSync(folder) ? Object.keys(settings) : [];
+export const networks = publishedNetworks;
 
 /** Multiples of the usual radius. */
 export const factors = [0, 0.01, 0.25, 0.5, 1, 2, 3];
@@ -30,14 +21,7 @@ export const factors = [0, 0.01, 0.25, 0.5, 1, 2, 3];
  */
 export async function sweep(options) {
   const { name, images, start = 0, steps = 40, restarts = 24, assurance = 'real', threads = 1 } = options;
-  const { data, eps, clip, normalization: normal } = settings[name];
-  const raw = await loadModel(`${folder}/models/${name}.onnx`);
-  const model = normal ? raw.withNormalization(normal) : raw;
-  const selection = { start, limit: images };
-  const from = { inputShape: model.inputShape, layout: 'nhwc', ...selection };
-  const x = await loadImages(`${folder}/${data}/X_sdp.npy`, from);
-  const { labels } = await loadLabels(`${folder}/${data}/y_sdp.npy`, { classes: 10, ...selection });
-  const centers = Array.from({ length: images }, (_, i) => x.data.subarray(i * x.size, (i + 1) * x.size));
+  const { model, centers, labels, eps, clip } = await openPublished(name, { start, limit: images });
   const specification = margins(labels);
   const verifier = new Verifier({ threads });
   const results = [];
@@ -69,7 +53,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       network: { type: 'string', multiple: true, default: networks },
     },
   });
-  if (networks.length === 0) throw new Error(`${folder} is absent`);
+  if (networks.length === 0) throw new Error(`${publishedFolder} is absent`);
   for (const name of values.network) {
     const begin = performance.now();
     const results = await sweep({ name, images: Number(values.images), assurance: values.assurance });

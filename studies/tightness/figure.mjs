@@ -1,0 +1,94 @@
+/** The figure of one network: mean margins on the left, mean offsets on the right, over the radius. */
+import { Resvg } from '@resvg/resvg-js';
+import { View, parse } from 'vega';
+import { compile } from 'vega-lite';
+import { curves } from './measure.mjs';
+
+/** Told apart in print and by the colour-blind: colours of Okabe and Ito, and the shape of the point. */
+const styles = {
+  attack: { color: '#000000', shape: 'cross', dash: [4, 3] },
+  complete: { color: '#D55E00', shape: 'diamond' },
+  joint: { color: '#0072B2', shape: 'circle' },
+  'sdp-crown': { color: '#009E73', shape: 'square' },
+  'alpha-crown': { color: '#CC79A7', shape: 'triangle-up' },
+  lip: { color: '#888888', shape: 'triangle-down' },
+};
+
+/** @returns the figure as SVG text and as the bytes of a PNG. */
+export async function drawFigure({ title, eps }, points) {
+  const rows = points.reduce((most, point) => Math.max(most, point.rows), 0);
+  const margin = points.filter(({ quantity }) => quantity === 'margin');
+  const offset = points.filter(({ quantity }) => quantity === 'offset');
+  const spec = {
+    background: 'white',
+    padding: 12,
+    title: {
+      text: title,
+      subtitle: `mean over ${rows} margins, usual radius ${eps.toPrecision(3)}`,
+      anchor: 'start',
+    },
+    hconcat: [
+      panel(margin, 'mean bound of the margin', floorOf(margin)),
+      panel(offset, 'mean offset of the affine lower bound'),
+    ],
+    spacing: 30,
+    config: {
+      font: 'Helvetica, Arial, DejaVu Sans, sans-serif',
+      title: { fontSize: 15, subtitleFontSize: 12, offset: 8 },
+      axis: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', gridColor: '#e4e4e4' },
+      legend: { labelFontSize: 11, title: null, symbolSize: 60, symbolStrokeWidth: 2 },
+      view: { stroke: '#bbbbbb' },
+    },
+  };
+  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
+  const svg = await view.toSVG();
+  view.finalize();
+  return { svg: `${svg}\n`, png: new Resvg(svg, { fitTo: { mode: 'zoom', value: 2 } }).render().asPng() };
+}
+
+function panel(points, title, floor) {
+  const greatest = (key, least) => points.reduce((most, point) => Math.max(most, point[key]), least);
+  const encoded = (scale, legend = {}) => ({ field: 'curve', type: 'nominal', scale, ...legend });
+  const legend = { orient: 'bottom', columns: 3, labelLimit: 0, columnPadding: 24, offset: 16 };
+  return {
+    width: 380,
+    height: 300,
+    data: { values: points.map(({ method, radius, mean }) => ({ curve: labelOf(method), radius, mean })) },
+    mark: { type: 'line', clip: true, strokeWidth: 1.8, point: { filled: true, size: 45 } },
+    encoding: {
+      x: {
+        field: 'radius',
+        type: 'quantitative',
+        title: 'l2 radius',
+        scale: { domain: [0, 1.05 * greatest('radius', 0)], nice: false },
+      },
+      y: {
+        field: 'mean',
+        type: 'quantitative',
+        title,
+        scale: floor === undefined ? { zero: true } : { domain: [floor, 1.05 * greatest('mean', 0)] },
+      },
+      color: encoded(scaleOf('color'), { legend }),
+      shape: encoded(scaleOf('shape')),
+      strokeDash: encoded(scaleOf('dash')),
+    },
+  };
+}
+
+/** The same for both panels, whatever curves they have. */
+function scaleOf(key) {
+  const methods = Object.keys(curves);
+  return { domain: methods.map(labelOf), range: methods.map((method) => styles[method][key] ?? [1, 0]) };
+}
+
+function labelOf(method) {
+  const { label, assurance } = curves[method];
+  return method === 'attack' || assurance !== 'none' ? label : `${label} (assurance none)`;
+}
+
+/** alpha-CROWN falls so fast that the others would be one line: the panel ends a little below those. */
+function floorOf(points) {
+  const others = points.filter(({ method }) => method !== 'alpha-crown').map(({ mean }) => mean);
+  const least = Math.min(0, ...others);
+  return least - 0.1 * (Math.max(0, ...others) - least);
+}
