@@ -7,7 +7,7 @@
 namespace bulwark::addon {
 
 struct Instance {
-  Napi::FunctionReference network, engine, cancelToken;
+  Napi::FunctionReference network, engine, cancelToken, dense;
 };
 
 inline Instance& instanceOf(Napi::Env env) { return *env.GetInstanceData<Instance>(); }

@@ -10,6 +10,7 @@
 
 #include "addon/arguments.h"
 #include "addon/cancel_token.h"
+#include "addon/dense_object.h"
 #include "addon/engine_object.h"
 #include "addon/instance.h"
 #include "addon/network_object.h"
@@ -62,12 +63,14 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   instance->network = Napi::Persistent(NetworkObject::define(env));
   instance->engine = Napi::Persistent(EngineObject::define(env));
   instance->cancelToken = Napi::Persistent(CancelToken::define(env));
+  instance->dense = Napi::Persistent(DenseObject::define(env));
   env.SetInstanceData(instance);
   stayLoaded(env);
 
   exports.Set("version", BULWARK_VERSION);
   exports.Set("createNetwork", Napi::Function::New(env, create<&Instance::network>, "createNetwork"));
   exports.Set("createEngine", Napi::Function::New(env, create<&Instance::engine>, "createEngine"));
+  exports.Set("createDense", Napi::Function::New(env, create<&Instance::dense>, "createDense"));
   exports.Set("createCancelToken",
               Napi::Function::New(env, create<&Instance::cancelToken>, "createCancelToken"));
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets, "instructionSets"));

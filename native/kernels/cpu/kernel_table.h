@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/dense_table.h"
 
 namespace bulwark {
 
@@ -69,6 +70,8 @@ struct KernelTable {
   void (*dot)(View a, View b, Rows value);
   void (*keepBest)(Rows value, View x, Rows best, View kept);
   void (*descend)(const InputRegion&, View gradient, float step, View dx);
+
+  DenseTable dense;
 };
 
 namespace portable {

@@ -7,4 +7,5 @@
 #include "kernels/cpu/relu.inl"
 #include "kernels/cpu/input.inl"
 #include "kernels/cpu/attack.inl"
+#include "kernels/cpu/dense.inl"
 #include "kernels/cpu/table.inl"

@@ -1,0 +1,128 @@
+#include "kernels/dense.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/dense_scratch.h"
+#include "kernels/cpu/dispatch.h"
+
+namespace bulwark {
+namespace {
+
+/// Walks all axes but the last; visit(offset of the dense operand, offsets of the strided ones).
+template <typename Visit>
+void walk(const StridedLoop& loop, Visit visit) {
+  std::array<int, kMaxRank> counter{};
+  const int last = loop.rank - 1;
+  int64_t dense = 0, first = 0, second = 0;
+  while (true) {
+    visit(dense, first, second);
+    dense += loop.dims[last];
+    int axis = last - 1;
+    for (; axis >= 0; --axis) {
+      first += loop.strides[0][axis];
+      second += loop.strides[1][axis];
+      if (++counter[axis] < loop.dims[axis]) break;
+      first -= loop.strides[0][axis] * loop.dims[axis];
+      second -= loop.strides[1][axis] * loop.dims[axis];
+      counter[axis] = 0;
+    }
+    if (axis < 0) return;
+  }
+}
+
+}  // namespace
+
+Dense::Dense(int threads, const char* instructionSet)
+    : kernels_(chooseKernels(instructionSet)),
+      pool_(threads),
+      packedA_(std::make_unique<Scratch>()),
+      packedB_(std::make_unique<Scratch>()),
+      packedC_(std::make_unique<Scratch>()),
+      columns_(std::make_unique<Scratch>()) {}
+
+Dense::~Dense() = default;
+
+void Dense::unary(Unary kind, const float* x, float* y, size_t count) const {
+  kernels_.dense.unary(kind, x, y, count);
+}
+
+void Dense::binary(Binary kind, const StridedLoop& loop, const float* a, const float* b, float* y) const {
+  const int last = loop.rank - 1;
+  const auto step = [&](int operand) { return static_cast<size_t>(loop.strides[operand][last]); };
+  walk(loop, [&](int64_t at, int64_t first, int64_t second) {
+    kernels_.dense.binary(kind, a + first, step(0), b + second, step(1), y + at,
+                          static_cast<size_t>(loop.dims[last]));
+  });
+}
+
+void Dense::addReduced(const StridedLoop& loop, const float* x, float* y) const {
+  const int last = loop.rank - 1;
+  const auto add = loop.strides[0][last] == 0 ? kernels_.dense.addSum : kernels_.dense.addTo;
+  walk(loop, [&](int64_t at, int64_t first, int64_t) {
+    add(x + at, y + first, static_cast<size_t>(loop.dims[last]));
+  });
+}
+
+void Dense::scale(const float* x, float* y, size_t count, float factor, float shift) const {
+  kernels_.dense.scale(x, y, count, factor, shift);
+}
+
+void Dense::combine(const float* x, float* y, size_t count, float factor, float keep) const {
+  kernels_.dense.combine(x, y, count, factor, keep);
+}
+
+void Dense::gather(const float* x, const int32_t* indices, float* y, size_t count) const {
+  for (size_t i = 0; i < count; ++i) y[i] = indices[i] < 0 ? 0.0f : x[indices[i]];
+}
+
+void Dense::scatterAdd(const float* x, const int32_t* indices, float* y, size_t count) const {
+  for (size_t i = 0; i < count; ++i)
+    if (indices[i] >= 0) y[indices[i]] += x[i];
+}
+
+void Dense::largestOfRows(const float* x, int rows, int columns, float* y, int32_t* where) const {
+  for (int row = 0; row < rows; ++row, x += columns) {
+    const float* largest = std::max_element(x, x + columns);
+    y[row] = *largest;
+    where[row] = static_cast<int32_t>(largest - x);
+  }
+}
+
+void Dense::logSumExpOfRows(const float* x, int rows, int columns, float* y) const {
+  for (int row = 0; row < rows; ++row, x += columns) {
+    const float largest = *std::max_element(x, x + columns);
+    double sum = 0;
+    for (int i = 0; i < columns; ++i) sum += std::exp(x[i] - largest);
+    y[row] = std::isfinite(largest) ? largest + static_cast<float>(std::log(sum)) : largest;
+  }
+}
+
+void Dense::adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
+                 size_t count) const {
+  kernels_.dense.adam(step, gradient, weight, first, second, count);
+}
+
+void Dense::signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
+                     size_t count) const {
+  kernels_.dense.signStep(step, gradient, centre, x, count);
+}
+
+void Dense::uniform(uint64_t seed, float low, float high, float* y, size_t count) const {
+  kernels_.dense.uniform(seed, 0, low, high, y, count);
+}
+
+void Dense::gaussian(uint64_t seed, float deviation, float* y, size_t count) {
+  // Box and Muller's pairs, from two uniform numbers each.
+  const size_t pairs = (count + 1) / 2;
+  float* u = columns_->floats(2 * pairs);
+  kernels_.dense.uniform(seed, 0, 0.0f, 1.0f, u, 2 * pairs);
+  for (size_t i = 0; i < pairs; ++i) {
+    const float radius = deviation * std::sqrt(-2.0f * std::log(1.0f - u[2 * i]));
+    const float angle = 6.2831853f * u[2 * i + 1];
+    y[2 * i] = radius * std::cos(angle);
+    if (2 * i + 1 < count) y[2 * i + 1] = radius * std::sin(angle);
+  }
+}
+
+}  // namespace bulwark

@@ -1,0 +1,179 @@
+// Loops over row-major arrays. Plain, for the compiler to vectorise: the arrays come from JavaScript at any
+// alignment, and all but the packing is bound by memory. expf and logf are the C library's.
+
+template <typename Function>
+BULWARK_INLINE void mapped(const float* x, float* y, size_t count, Function f) {
+  for (size_t i = 0; i < count; ++i) y[i] = f(x[i]);
+}
+
+static void denseUnary(Unary kind, const float* x, float* y, size_t count) {
+  switch (kind) {
+    case Unary::relu:
+      return mapped(x, y, count, [](float t) { return t < 0 ? 0 : t; });
+    case Unary::absolute:
+      return mapped(x, y, count, [](float t) { return __builtin_fabsf(t); });
+    case Unary::exponential:
+      return mapped(x, y, count, [](float t) { return __builtin_expf(t); });
+    case Unary::logarithm:
+      return mapped(x, y, count, [](float t) { return __builtin_logf(t); });
+    case Unary::root:
+      return mapped(x, y, count, [](float t) { return __builtin_sqrtf(t); });
+    case Unary::reciprocal:
+      return mapped(x, y, count, [](float t) { return 1 / t; });
+    case Unary::square:
+      return mapped(x, y, count, [](float t) { return t * t; });
+    case Unary::softplus:
+      return mapped(x, y, count, [](float t) {
+        return (t < 0 ? 0 : t) + __builtin_log1pf(__builtin_expf(-__builtin_fabsf(t)));
+      });
+    case Unary::sigmoid:
+      return mapped(x, y, count, [](float t) { return 1 / (1 + __builtin_expf(-t)); });
+    case Unary::step:
+      return mapped(x, y, count, [](float t) { return t > 0 ? 1.0f : 0.0f; });
+    case Unary::sign:
+      return mapped(x, y, count, [](float t) { return t > 0 ? 1.0f : (t < 0 ? -1.0f : t); });
+  }
+}
+
+template <typename Function>
+BULWARK_INLINE void combined(const float* a, size_t stepA, const float* b, size_t stepB, float* y,
+                             size_t count, Function f) {
+  if (stepA != 0 && stepB != 0) {
+    for (size_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
+  } else if (stepA != 0) {
+    const float right = *b;
+    for (size_t i = 0; i < count; ++i) y[i] = f(a[i], right);
+  } else if (stepB != 0) {
+    const float left = *a;
+    for (size_t i = 0; i < count; ++i) y[i] = f(left, b[i]);
+  } else {
+    const float value = f(*a, *b);
+    for (size_t i = 0; i < count; ++i) y[i] = value;
+  }
+}
+
+static void denseBinary(Binary kind, const float* a, size_t stepA, const float* b, size_t stepB, float* y,
+                        size_t count) {
+  switch (kind) {
+    case Binary::add:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s + t; });
+    case Binary::subtract:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s - t; });
+    case Binary::multiply:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s * t; });
+    case Binary::divide:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s / t; });
+    case Binary::largest:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s < t ? t : s; });
+    case Binary::least:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s > t ? t : s; });
+    case Binary::gate:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return t > 0 ? s : 0; });
+    case Binary::greater:
+      return combined(a, stepA, b, stepB, y, count, [](float s, float t) { return s > t ? 1.0f : 0.0f; });
+  }
+}
+
+static void denseScale(const float* x, float* y, size_t count, float factor, float shift) {
+  for (size_t i = 0; i < count; ++i) y[i] = factor * x[i] + shift;
+}
+
+static void denseCombine(const float* x, float* y, size_t count, float factor, float keep) {
+  for (size_t i = 0; i < count; ++i) y[i] = factor * x[i] + keep * y[i];
+}
+
+static void denseAddTo(const float* x, float* y, size_t count) {
+  for (size_t i = 0; i < count; ++i) y[i] += x[i];
+}
+
+/// In sixteen interleaved sums, then in double: long rows keep their digits.
+static void denseAddSum(const float* x, float* y, size_t count) {
+  double total = 0;
+  for (size_t begin = 0; begin < count;) {
+    const size_t end = begin + 1024 < count ? begin + 1024 : count;
+    float sums[16] = {};
+    for (; begin + 16 <= end; begin += 16)
+      for (size_t i = 0; i < 16; ++i) sums[i] += x[begin + i];
+    for (; begin < end; ++begin) sums[0] += x[begin];
+    for (const float sum : sums) total += sum;
+  }
+  *y += static_cast<float>(total);
+}
+
+static void denseAdam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
+                      size_t count) {
+  const AdamStep s = step;
+  for (size_t i = 0; i < count; ++i) {
+    const float g = s.gradientScale * gradient[i];
+    const float m = s.beta1 * first[i] + (1 - s.beta1) * g;
+    const float v = s.beta2 * second[i] + (1 - s.beta2) * g * g;
+    first[i] = m;
+    second[i] = v;
+    const float move = s.firstCorrection * m / (__builtin_sqrtf(s.secondCorrection * v) + s.epsilon);
+    weight[i] -= s.rate * (move + s.decay * weight[i]);
+  }
+}
+
+static void denseSignStep(const SignStep& step, const float* gradient, const float* centre, float* x,
+                          size_t count) {
+  const SignStep s = step;
+  for (size_t i = 0; i < count; ++i) {
+    const float g = gradient[i], c = centre[i];
+    float moved = x[i] + (g > 0 ? s.step : (g < 0 ? -s.step : 0));
+    const float least = c - s.radius < s.low ? s.low : c - s.radius;
+    const float most = c + s.radius > s.high ? s.high : c + s.radius;
+    moved = moved < least ? least : moved;
+    x[i] = moved > most ? most : moved;
+  }
+}
+
+/// Two rounds of a 32-bit mixer over counter and seed words: every bit of either moves every bit of the
+/// result.
+static void denseUniform(uint64_t seed, uint64_t begin, float low, float high, float* y, size_t count) {
+  const uint32_t keys[2] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+  const uint32_t first = static_cast<uint32_t>(begin);
+  const float width = (high - low) * 0x1p-24f;
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t h = (first + static_cast<uint32_t>(i)) * 0x9e3779b9u;
+    for (int round = 0; round < 2; ++round) {
+      h ^= keys[round];
+      h = (h ^ (h >> 16)) * 0x7feb352du;
+      h = (h ^ (h >> 15)) * 0x846ca68bu;
+      h ^= h >> 16;
+    }
+    y[i] = low + width * static_cast<float>(static_cast<int32_t>(h >> 8));
+  }
+}
+
+static void densePack(const float* from, size_t rowStep, size_t columnStep, int depth, int count, int width,
+                      float* to) {
+  if (rowStep == 1) {
+    for (int k = 0; k < depth; ++k, from += columnStep, to += width) {
+      for (int i = 0; i < count; ++i) to[i] = from[i];
+      for (int i = count; i < width; ++i) to[i] = 0;
+    }
+    return;
+  }
+  for (int i = 0; i < width; ++i) {
+    if (i >= count) {
+      for (int k = 0; k < depth; ++k) to[static_cast<size_t>(k) * width + i] = 0;
+      continue;
+    }
+    const float* row = from + static_cast<size_t>(i) * rowStep;
+    for (int k = 0; k < depth; ++k)
+      to[static_cast<size_t>(k) * width + i] = row[static_cast<size_t>(k) * columnStep];
+  }
+}
+
+static void denseUnpack(const float* from, int rows, int columns, size_t rowStep, bool accumulate,
+                        float* to) {
+  for (int row = 0; row < rows; ++row, from += kLanes, to += rowStep) {
+    if (columns == kLanes && !accumulate) {
+      for (int i = 0; i < kLanes; ++i) to[i] = from[i];
+    } else if (accumulate) {
+      for (int i = 0; i < columns; ++i) to[i] += from[i];
+    } else {
+      for (int i = 0; i < columns; ++i) to[i] = from[i];
+    }
+  }
+}
