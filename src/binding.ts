@@ -206,10 +206,68 @@ export interface NativeEngine {
   close(): void;
 }
 
+/**
+ * Row-major float32 arithmetic on the caller's arrays, synchronous; see `autodiff/arithmetic.ts` for what the
+ * calls compute. Every call checks the arrays' types and lengths against its sizes.
+ */
+export interface NativeDense {
+  readonly threads: number;
+  /** flags: 1 = a transposed, 2 = b transposed, 4 = add to c. */
+  gemm(
+    a: Float32Array,
+    b: Float32Array,
+    c: Float32Array,
+    m: number,
+    n: number,
+    k: number,
+    flags: number,
+  ): void;
+  unary(kind: number, x: Float32Array, y: Float32Array): void;
+  binary(kind: number, a: Float32Array, b: Float32Array, y: Float32Array, layout: Int32Array): void;
+  addReduced(x: Float32Array, y: Float32Array, layout: Int32Array): void;
+  scale(x: Float32Array, y: Float32Array, factor: number, shift: number): void;
+  combine(x: Float32Array, y: Float32Array, factor: number, keep: number): void;
+  gather(x: Float32Array, indices: Int32Array, y: Float32Array): void;
+  scatterAdd(x: Float32Array, indices: Int32Array, y: Float32Array): void;
+  largestOfRows(x: Float32Array, rows: number, columns: number, y: Float32Array, where: Int32Array): void;
+  logSumExpOfRows(x: Float32Array, rows: number, columns: number, y: Float32Array): void;
+  /** Convolutions: `[images, channels, height, width, outputs, kernel (2), strides (2), pads (2)]`. */
+  convolve(x: Float32Array, weight: Float32Array, y: Float32Array, convolution: Int32Array): void;
+  convolveInput(y: Float32Array, weight: Float32Array, x: Float32Array, convolution: Int32Array): void;
+  convolveWeight(x: Float32Array, y: Float32Array, weight: Float32Array, convolution: Int32Array): void;
+  /** The corrections are 1 / (1 - beta^step). */
+  adam(
+    gradient: Float32Array,
+    weight: Float32Array,
+    first: Float32Array,
+    second: Float32Array,
+    rate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    decay: number,
+    firstCorrection: number,
+    secondCorrection: number,
+    gradientScale: number,
+  ): void;
+  signStep(
+    gradient: Float32Array,
+    centre: Float32Array,
+    x: Float32Array,
+    step: number,
+    radius: number,
+    low: number,
+    high: number,
+  ): void;
+  uniform(y: Float32Array, seed: number, low: number, high: number): void;
+  gaussian(y: Float32Array, seed: number, deviation: number): void;
+}
+
 export interface NativeBinding {
   createNetwork(nodes: readonly GraphNode[]): NativeNetwork;
   createEngine(options: { threads: number; device: 'cpu' | 'cuda' }): NativeEngine;
   createCancelToken(): NativeCancelToken;
+  createDense(options: { threads: number }): NativeDense;
   /** Instruction sets this CPU can run, best first, e.g. `['avx512', 'avx2', 'portable']`. */
   instructionSets(): string[];
   devices(): { kind: 'cpu' | 'cuda'; name: string }[];

@@ -3,6 +3,7 @@
  * (`ballL2`, ...) and a specification (`margins`, ...), and ask a `Verifier` for bounds, attacks or
  * radii; `certify` does it for a data set.
  */
+export * from './autodiff/index.js';
 export * from './certify/index.js';
 export * from './data/index.js';
 export * from './errors.js';

@@ -1,0 +1,143 @@
+import { InvalidArgumentError, ShapeError } from '../errors.js';
+import { type Shape, formatShape, sizeOf } from '../tensor.js';
+import type { Arithmetic, Numbers } from './arithmetic.js';
+import { Tensor } from './tensor.js';
+
+/** Gradients of an operation's inputs, given that of its output; only those wanted are looked at. */
+export type Backward = (gradient: Tensor, wanted: readonly boolean[]) => readonly (Tensor | undefined)[];
+
+interface Entry {
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly backward: Backward;
+}
+
+const noNumbers = new Float32Array(0);
+
+/**
+ * What every tape does, whatever its operations: memory, the record of operations, and gradients.
+ *
+ * Memory is reused: arrays that were made inside a scope go back to a pool when it ends, and the next step,
+ * which asks for the same sizes, finds them there.
+ */
+export class Recorder {
+  readonly arithmetic: Arithmetic;
+  #entries: Entry[] = [];
+  #made: Tensor[] = [];
+  readonly #pool = new Map<number, Numbers[]>();
+  #allocated = 0;
+
+  constructor(arithmetic: Arithmetic) {
+    this.arithmetic = arithmetic;
+  }
+
+  /** Numbers in all arrays that this tape ever allocated: constant once a step has run. */
+  get allocated(): number {
+    return this.#allocated;
+  }
+
+  /**
+   * Runs `work` and takes back all memory of the tensors that were made in it: they must not be used
+   * afterwards (their data are then empty). Scopes nest.
+   */
+  scope<T>(work: () => T): T {
+    const entries = this.#entries.length;
+    const made = this.#made.length;
+    try {
+      return work();
+    } finally {
+      this.#entries.length = entries;
+      for (const tensor of this.#made.splice(made)) {
+        this.#free(tensor.data);
+        tensor.data = noNumbers;
+      }
+    }
+  }
+
+  /** A tensor of the tape's own memory, contents unspecified. */
+  empty(shape: Shape): Tensor {
+    const length = sizeOf(shape);
+    let data = this.#pool.get(length)?.pop();
+    if (data === undefined) {
+      data = this.arithmetic.allocate(length);
+      this.#allocated += length;
+    }
+    const tensor = new Tensor(data, shape);
+    this.#made.push(tensor);
+    return tensor;
+  }
+
+  filled(shape: Shape, value: number): Tensor {
+    const tensor = this.empty(shape);
+    tensor.data.fill(value);
+    return tensor;
+  }
+
+  /** A copy of `values` in the tape's memory and precision. */
+  tensor(values: ArrayLike<number>, shape: Shape): Tensor {
+    if (values.length !== sizeOf(shape)) {
+      throw new ShapeError(`tensor: ${values.length} numbers do not fill shape ${formatShape(shape)}`);
+    }
+    const tensor = this.empty(shape);
+    tensor.data.set(values);
+    return tensor;
+  }
+
+  /** Notes that `output` was computed from `inputs`. */
+  record(inputs: readonly Tensor[], output: Tensor, backward: Backward): Tensor {
+    this.#entries.push({ inputs, output, backward });
+    return output;
+  }
+
+  /**
+   * Gradients of a loss of one element with respect to tensors that it was computed from, in tape memory; zeros
+   * where the loss does not depend on one. Only what lies between them and the loss is walked: weights
+   * cost nothing when the gradient of an input is asked for.
+   */
+  grad(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
+    if (loss.size !== 1) {
+      throw new InvalidArgumentError(
+        `grad: the loss has shape ${formatShape(loss.shape)}, expected one element`,
+      );
+    }
+    const depends = new Set(wanted);
+    for (const { inputs, output } of this.#entries) {
+      if (inputs.some((input) => depends.has(input))) depends.add(output);
+    }
+    const gradients = new Map<Tensor, { tensor: Tensor; owned: boolean }>();
+    gradients.set(loss, { tensor: this.filled(loss.shape, 1), owned: true });
+    for (let at = this.#entries.length - 1; at >= 0; at--) {
+      const { inputs, output, backward } = this.#entries[at];
+      const gradient = gradients.get(output);
+      if (gradient === undefined || !depends.has(output)) continue;
+      const needed = inputs.map((input) => depends.has(input));
+      const parts = backward(gradient.tensor, needed);
+      inputs.forEach((input, i) => {
+        const part = parts[i];
+        if (needed[i] && part !== undefined) this.#accumulate(gradients, input, part);
+      });
+    }
+    return wanted.map((tensor) => gradients.get(tensor)?.tensor ?? this.filled(tensor.shape, 0));
+  }
+
+  /** The first part may be shared with another tensor's gradient, so the sum gets memory of its own. */
+  #accumulate(gradients: Map<Tensor, { tensor: Tensor; owned: boolean }>, input: Tensor, part: Tensor): void {
+    const known = gradients.get(input);
+    if (known === undefined) {
+      gradients.set(input, { tensor: part, owned: false });
+      return;
+    }
+    if (!known.owned) {
+      const sum = this.empty(input.shape);
+      sum.data.set(known.tensor.data);
+      gradients.set(input, { tensor: sum, owned: true });
+    }
+    this.arithmetic.combine(part.data, gradients.get(input)!.tensor.data, 1, 1);
+  }
+
+  #free(data: Numbers): void {
+    const free = this.#pool.get(data.length);
+    if (free === undefined) this.#pool.set(data.length, [data]);
+    else free.push(data);
+  }
+}
