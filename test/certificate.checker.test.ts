@@ -1,67 +1,69 @@
 /** What the checker proves is true, tight where that is known, and covers rounding. */
 import { describe, expect, it } from 'vitest';
-import { float32Error } from '../src/certificate/float32.js';
-import { type BoxClaim, CertificateChecker, type Leaf } from '../src/certificate/index.js';
-import { stepsOf } from '../src/certificate/network.js';
+import { cutAt } from '../src/certificate/checker.js';
+import { type Ball, type BoxClaim, CertificateChecker, type Proof } from '../src/certificate/index.js';
 import { CertificateMaker } from '../src/certify/certificates.js';
 import { claimNorms } from '../src/certify/norm-claims.js';
-import { type Region, ballL1, ballL2, ballLinf, evaluate } from '../src/index.js';
+import { ball, evaluate } from '../src/index.js';
 import { evaluateAll } from '../src/model/index.js';
-import { chordLeaf, factsOf, randomLeaf, reluSizes, sumOf } from './support/evidence.js';
+import {
+  boundOf,
+  chordLeaf,
+  derived,
+  preActivations,
+  randomLeaf,
+  reluSizes,
+  sumOf,
+} from './support/evidence.js';
 import { NetworkBuilder, Random, linearNetwork, networkKinds } from './support/random-networks.js';
 import { samplePoints } from './support/sampling.js';
 
-const regions: Record<string, (center: Float64Array, eps: number) => Region> = {
-  l1: (center, eps) => ballL1(center, eps),
-  'l1 clipped': (center, eps) => ballL1(center, eps, { clip: [0, 1] }),
-  l2: (center, eps) => ballL2(center, eps),
-  'l2 clipped': (center, eps) => ballL2(center, eps, { clip: [0, 1] }),
-  linf: (center, eps) => ballLinf(center, eps),
-  'linf clipped': (center, eps) => ballLinf(center, eps, { clip: [0, 1] }),
-};
+const regions = (['l1', 'l2', 'linf'] as const).flatMap((kind) =>
+  [null, [0, 1] as const].map((clip) => ({ kind, clip })),
+);
 
 describe.each(Object.keys(networkKinds))('any multipliers prove only what is true: %s', (kind) => {
-  it.each(Object.keys(regions))('%s', (name) => {
-    const random = new Random(1000 * Object.keys(networkKinds).indexOf(kind) + name.length);
+  it.each(regions)('$kind, clipped to $clip', ({ kind: norm, clip }) => {
+    const random = new Random(1000 * Object.keys(networkKinds).indexOf(kind) + norm.length + (clip ? 8 : 0));
     const model = networkKinds[kind](random);
     const checker = new CertificateChecker(model);
     const sizes = reluSizes(model);
     for (const eps of [0, 0.01, 1]) {
       const center = random.vector(model.inputSize, 0, 1);
-      const region = regions[name](center, eps);
-      const facts = factsOf(checker, region);
+      const known = derived(checker, { kind: norm, eps, clip }, center);
+      const region = ball(norm, center, eps, clip ? { clip } : {});
       const points = samplePoints(random, region, 0, 60).map((x) => evaluateAll(model.graph, x));
       const values = points.map((all) => all[all.length - 1]);
       const c = random.normals(model.outputSize);
       const leaves = [
         ...Array.from({ length: 4 }, () => randomLeaf(random, sizes)),
-        ...[0, 0.1, 2].map((lambda) => chordLeaf(checker, facts, lambda)),
+        ...[0, 0.1, 2].map((lambda) => chordLeaf(known, lambda)),
       ];
-      const smallest = Math.min(...values.map((y) => c.reduce((sum, entry, i) => sum + entry * y[i], 0.5)));
+      const smallest = Math.min(...values.map((y) => c.reduce((sum, entry, i) => sum + entry * y[i], 0)));
       for (const leaf of leaves) {
-        const bound = facts.lowerBound(checker.steps.length - 1, c, 0.5, leaf);
+        const bound = boundOf(known, c, leaf);
         expect(bound).toBeLessThanOrEqual(smallest + 1e-12 * (1 + Math.abs(smallest)));
         // At a point, every choice of multipliers is exact, up to the rounding that is paid for.
         const exact = eps === 0 && leaf.lambda.every((lambda) => lambda === 0);
         expect(bound).toBeGreaterThan(exact ? smallest - 1e-10 : -Infinity);
       }
-      // Boxes, and the leaves of a split, hold what they say.
-      checker.steps.forEach((step) => {
-        if (step?.op !== 'relu') return;
-        const { lower, upper } = facts.at(step.from[0]).box;
-        const node = model.graph.nodes[step.node];
-        if (node.op !== 'relu') throw new Error('a ReLU step ends with a ReLU node');
-        const outside = points.filter((all) =>
-          all[node.input].some((z, i) => !(z > lower[i] - 1e-12 && z < upper[i] + 1e-12)),
+      // Every node's box and ball, and the bounds inside a half space, hold what they say.
+      known.facts.forEach(({ lower, upper, nominal, radius }, at) => {
+        const outside = points.filter(
+          (all) =>
+            all[at].some((z, i) => !(z > lower[i] - 1e-12 && z < upper[i] + 1e-12)) ||
+            !(Math.hypot(...all[at].map((z, i) => z - nominal[i])) <= radius + 1e-12),
         );
         expect(outside).toEqual([]);
-        const neuron = random.integer(0, lower.length - 1);
+      });
+      checker.layers.forEach(({ op, from: [at] }) => {
+        if (op !== 'relu') return;
+        const neuron = random.integer(0, checker.layers[at].size - 1);
         for (const active of [true, false]) {
-          const inside = points.filter((all) =>
-            active ? all[node.input][neuron] >= 0 : all[node.input][neuron] <= 0,
-          );
-          const leaf = { ...randomLeaf(random, sizes), splits: [{ relu: step.relu, neuron, active }] };
-          const bound = facts.lowerBound(checker.steps.length - 1, c, 0, leaf);
+          const cut = cutAt(known.facts[at], neuron, active, 0);
+          const inside = points.filter((all) => (active ? all[at][neuron] > 0 : all[at][neuron] < 0));
+          const facts = cut && known.facts.with(at, cut);
+          const bound = facts ? boundOf({ ...known, facts }, c, randomLeaf(random, sizes)) : Infinity;
           const below = inside.filter((all) => {
             const value = c.reduce((sum, entry, i) => sum + entry * all[all.length - 1][i], 0);
             return !(bound <= value + 1e-12 * (1 + Math.abs(value)));
@@ -82,13 +84,14 @@ describe('bounds that are known', () => {
     const [{ weight, bias }] = model.graph.nodes.flatMap((node) => (node.op === 'linear' ? [node] : []));
     const center = random.vector(12, 0, 1);
     const value = Array.from(weight, (w, i) => w * center[i]).reduce((a, b) => a + b, bias[0]);
-    const empty = { splits: [], slope: new Float32Array(0), lambda: new Float32Array(0), inputLambda: 0 };
+    const empty = { slope: new Float32Array(0), lambda: new Float32Array(0), inputLambda: 0 };
+    const one = Float64Array.of(1);
     const w = Array.from(weight, Math.abs);
     const expected = { l1: Math.max(...w), l2: Math.hypot(...w), linf: sumOf(w) };
-    for (const [name, dual] of Object.entries(expected)) {
-      const bound = factsOf(checker, regions[name](center, 0.2)).lowerBound(1, Float64Array.of(1), 0, empty);
-      expect(bound).toBeLessThanOrEqual(value - 0.2 * dual);
-      expect(bound).toBeCloseTo(value - 0.2 * dual, 11);
+    for (const kind of ['l1', 'l2', 'linf'] as const) {
+      const bound = boundOf(derived(checker, { kind, eps: 0.2, clip: null }, center), one, empty);
+      expect(bound).toBeLessThanOrEqual(value - 0.2 * expected[kind]);
+      expect(bound).toBeCloseTo(value - 0.2 * expected[kind], 11);
     }
     // l1 and linf in a box: solved greedily. The smallest x for w > 0 is 0, the largest for w < 0 is 1.
     const order = w.map((_, i) => i).sort((i, j) => w[j] - w[i]);
@@ -99,12 +102,7 @@ describe('bounds that are known', () => {
       least -= w[i] * room;
       left -= room;
     }
-    const clipped = factsOf(checker, ballL1(center, 1.5, { clip: [0, 1] })).lowerBound(
-      1,
-      Float64Array.of(1),
-      0,
-      empty,
-    );
+    const clipped = boundOf(derived(checker, { kind: 'l1', eps: 1.5, clip: [0, 1] }, center), one, empty);
     expect(clipped).toBeLessThanOrEqual(least + 1e-15);
     expect(clipped).toBeCloseTo(least, 11);
   });
@@ -114,53 +112,66 @@ describe('bounds that are known', () => {
     const model = new NetworkBuilder([2], random);
     model.linear(0, 1, [1, 1], [0]);
     const checker = new CertificateChecker(model.model());
-    const facts = factsOf(checker, ballL2([0.1, 0.9], 0.6, { clip: [0, 1] }));
+    const ball2: Ball = { kind: 'l2', eps: 0.6, clip: [0, 1] };
+    const known = derived(checker, ball2, Float64Array.of(0.1, 0.9));
     const root = Math.sqrt(0.36 - 0.01);
     const leaf = {
-      splits: [],
       slope: new Float32Array(0),
       lambda: new Float32Array(0),
       inputLambda: Math.fround(1 / root),
     };
-    expect(facts.lowerBound(1, Float64Array.of(1), 0, leaf)).toBeCloseTo(0.9 - root, 7);
-    expect(facts.lowerBound(1, Float64Array.of(1), 0, leaf)).toBeLessThanOrEqual(0.9 - root);
+    expect(boundOf(known, Float64Array.of(1), leaf)).toBeCloseTo(0.9 - root, 7);
+    expect(boundOf(known, Float64Array.of(1), leaf)).toBeLessThanOrEqual(0.9 - root);
   });
 
   it('a box claim and both leaves of a split improve the bound', () => {
     const model = linearNetwork(random, [6, 14, 14, 2]);
     const checker = new CertificateChecker(model);
-    const region = ballL2(random.vector(6, 0, 1), 0.4);
-    const plain = factsOf(checker, region);
-    const leaf = chordLeaf(checker, plain, 0.1);
+    const center = random.vector(6, 0, 1);
+    const known = derived(checker, { kind: 'l2', eps: 0.4, clip: null }, center);
+    const leaf = chordLeaf(known, 0.1);
     const first = { ...leaf, slope: leaf.slope.slice(0, 14), lambda: leaf.lambda.slice(0, 1) };
     const claims: BoxClaim[] = Array.from({ length: 28 }, (_, i) => ({
       relu: 1,
       neuron: i >> 1,
       active: i % 2 === 1,
-      leaf: first,
+      multipliers: first,
     }));
     const certificate = {
       model: model.sha256,
       normalization: null,
       index: 0,
       center: '',
-      region: { kind: 'l2' as const, eps: 0.4, clip: null },
-      specification: { c: [[1, -1]], d: [0] },
+      kind: 'l2' as const,
+      eps: 0.4,
+      clip: null,
+      label: 0,
       assurance: 'real' as const,
-      norms: claimNorms(checker.steps, checker.norms),
-      relus: [14, 14],
+      norms: claimNorms(checker.layers, checker.norms),
     };
-    const bound = (boxes: BoxClaim[], leaves: Leaf[]) =>
-      checker.bounds({ ...certificate, boxes, rows: [leaves] }, region.center)[0];
-    const without = bound([], [leaf]);
-    expect(bound(claims, [leaf])).toBeGreaterThan(without);
-    const { box } = plain.at(checker.steps.find((step) => step?.relu === 0)!.from[0]);
-    const neuron = box.lower.findIndex((low, i) => low < 0 && box.upper[i] > 0);
-    const halves = [true, false].map((active) => ({ ...leaf, splits: [{ relu: 0, neuron, active }] }));
-    expect(bound([], halves)).toBeGreaterThanOrEqual(without);
-    expect(() => bound([], [halves[0]])).toThrow(/do not cover/);
-    expect(() => bound([], [halves[0], halves[0]])).toThrow(/do not cover/);
-    expect(() => bound([], [...halves, leaf])).toThrow(/do not cover/);
+    const bound = (boxes: BoxClaim[], proof: Proof) =>
+      checker.bounds({ ...certificate, boxes, rows: [proof] }, center)[0];
+    const without = bound([], leaf);
+    expect(bound(claims, leaf)).toBeGreaterThan(without);
+    const [{ lower, upper }] = preActivations(known);
+    const neuron = lower.findIndex((low, i) => low < 0 && upper[i] > 0);
+    expect(bound([], { relu: 0, neuron, sides: [leaf, leaf] })).toBeGreaterThanOrEqual(without);
+    expect(() => bound(claims.toReversed().concat({ ...claims[0], relu: 0 }), leaf)).toThrow(/order/);
+  });
+
+  it('two layers without a ReLU between them are one', () => {
+    // Conv, scale, conv: z = s (x_0 + x_1) - s (x_0 + x_1) = 0 whatever x is, which no node alone sees.
+    const builder = new NetworkBuilder([2], random);
+    const doubled = builder.linear(0, 2, [3, 3, 3, 3], [1, 1]);
+    builder.linear(builder.relu(builder.linear(doubled, 1, [1, -1], [0.25])), 1, [1], [0]);
+    const checker = new CertificateChecker(builder.model());
+    for (const kind of ['l1', 'l2', 'linf'] as const) {
+      const [{ lower, upper, radius }] = preActivations(
+        derived(checker, { kind, eps: 5, clip: null }, Float64Array.of(0.3, 0.4)),
+      );
+      expect([lower[0], upper[0]]).toEqual([expect.closeTo(0.25, 10), expect.closeTo(0.25, 10)]);
+      expect(radius).toBeLessThan(1e-10);
+    }
   });
 });
 
@@ -173,10 +184,10 @@ describe('box claims from the engine', () => {
     builder.add(builder.linear(deep, 2), left);
     const maker = new CertificateMaker(builder.model());
     const evidence = { relu: 2, feature: 1, sign: -1, slope: Float32Array.of(1, 2, 3, 4), inputLambda: 0.5 };
-    const { leaf, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
+    const { multipliers, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
     expect(claim).toEqual({ relu: 2, neuron: 1, active: false });
-    expect([...leaf.slope]).toEqual([0, 0, 1, 2, 3, 4]);
-    expect([...leaf.lambda]).toEqual([0, 7]);
+    expect([...multipliers.slope]).toEqual([0, 0, 1, 2, 3, 4]);
+    expect([...multipliers.lambda]).toEqual([0, 7]);
     expect(() => maker.boxClaim({ ...evidence, lambda: Float32Array.of(7, 7) })).toThrow(/expected 4 and 1/);
   });
 });
@@ -207,36 +218,37 @@ describe('float32 inference', () => {
     });
     const model = builder.model();
     const checker = new CertificateChecker(model);
-    const region = ballLinf(random.vector(20, 0, 1), 0.1);
-    const facts = factsOf(checker, region);
-    const norms = claimNorms(checker.steps, checker.norms);
-    const relus = checker.steps.flatMap((step) => (step?.op === 'relu' ? [facts.at(step.from[0]).box] : []));
-    let layer = 0;
-    const byNode = new Map(
-      checker.steps.flatMap((step) => (step?.affine ? [[step.node, norms[layer++]]] : [])),
-    );
-    const allowed = float32Error(stepsOf(model.graph, false), byNode, facts.at(0).box, relus);
+    const center = random.vector(20, 0, 1);
+    const known = derived(checker, { kind: 'linf', eps: 0.1, clip: null }, center, 'float32');
+    const row = random.normals(3);
+    const bound = boundOf(known, row, chordLeaf(known, 0));
     let worst = 0;
-    for (const x of samplePoints(random, region, 0, 60)) {
+    for (const x of samplePoints(random, ball('linf', center, 0.1), 0, 60)) {
       const exact = evaluate(model.graph, x);
       let now = Array.from(x, Math.fround);
       for (const node of model.graph.nodes) {
         if (node.op === 'relu') now = now.map((z) => Math.max(z, 0));
         if (node.op !== 'linear') continue;
-        now = Array.from(node.bias, (bias, row) =>
+        now = Array.from(node.bias, (bias, output) =>
           roundedSum(
             random,
-            now.map((value, i) => [node.weight[row * now.length + i], value]),
+            now.map((value, i) => [node.weight[output * now.length + i], value]),
             bias,
           ),
         );
       }
+      // Of one input, nothing but rounding is left in the box.
+      const { lower, upper } = derived(checker, { kind: 'l2', eps: 0, clip: null }, x, 'float32').facts.at(
+        -1,
+      )!;
       now.forEach((y, i) => {
-        worst = Math.max(worst, Math.abs(y - exact[i]) / allowed[i]);
+        expect(lower[i] <= y && y <= upper[i]).toBe(true);
+        worst = Math.max(worst, Math.abs(y - exact[i]) / (upper[i] - lower[i]));
       });
+      expect(bound).toBeLessThanOrEqual(now.reduce((sum, y, i) => sum + row[i] * y, 0));
     }
-    expect(worst).toBeLessThan(1);
-    expect(worst).toBeGreaterThan(1e-4);
+    expect(worst).toBeLessThan(0.5);
+    expect(worst).toBeGreaterThan(5e-5);
   });
 
   it('refuses where overflow cannot be excluded', () => {
@@ -244,12 +256,10 @@ describe('float32 inference', () => {
     builder.linear(0, 2, [1e30, 1, 1, 1e30]);
     const last = builder.relu(1);
     builder.linear(last, 2, [1e10, 1, 1, 1e10]);
-    const model = builder.model();
-    const checker = new CertificateChecker(model);
-    const facts = factsOf(checker, ballL2([1, 1], 0.1));
-    const relus = [facts.at(1).box];
-    expect(() => float32Error(stepsOf(model.graph, false), new Map(), facts.at(0).box, relus)).toThrow(
-      /overflow/,
-    );
+    const checker = new CertificateChecker(builder.model());
+    const at = (assurance: 'real' | 'float32') =>
+      derived(checker, { kind: 'l2', eps: 0.1, clip: null }, Float64Array.of(1, 1), assurance);
+    expect(at('real').facts).toHaveLength(4);
+    expect(() => at('float32')).toThrow(/overflow/);
   });
 });

@@ -1,7 +1,7 @@
 /** Norm claims: accepted just above the true spectral norm, refused just below it. */
 import { describe, expect, it } from 'vitest';
-import { Norms, stepsOf } from '../src/certificate/network.js';
-import type { Matrix } from '../src/certificate/sparse.js';
+import type { Matrix } from '../src/certificate/matrix.js';
+import { Norms, layersOf } from '../src/certificate/network.js';
 import { claimNorms } from '../src/certify/norm-claims.js';
 import type { Model } from '../src/index.js';
 import { NetworkBuilder, Random, networkKinds } from './support/random-networks.js';
@@ -33,17 +33,17 @@ function trueNorm({ rows, columns, start, column, value }: Matrix): number {
 /** What is wrong with the claims for a model, in words; empty if nothing is. */
 function complaints(model: Model): string[] {
   const found: string[] = [];
-  const steps = stepsOf(model.graph, true);
-  const norms = new Norms(steps);
-  const claims = claimNorms(steps, norms);
+  const layers = layersOf(model.graph);
+  const norms = new Norms(layers);
+  const claims = claimNorms(layers, norms);
   let next = 0;
-  steps.forEach((step, i) => {
-    if (!step?.affine) return;
-    const truth = trueNorm(step.affine.matrix);
+  layers.forEach(({ affine }, i) => {
+    if (!affine) return;
+    const truth = trueNorm(affine.chain);
     const claim = claims[next++];
     if (!(claim >= truth)) found.push(`${claim} is below the norm ${truth}`);
     if (!(claim <= truth * (1 + 1e-4) + 1e-100)) found.push(`${claim} is far above the norm ${truth}`);
-    const fresh = new Norms(steps);
+    const fresh = new Norms(layers);
     if (!fresh.holds(i, claim)) found.push(`${claim} is not proven again`);
     for (const wrong of [truth * (1 - 1e-9), truth / 2, 0, -claim, NaN, -Infinity]) {
       if (fresh.holds(i, wrong)) found.push(`${wrong} passes for a norm of ${truth}`);
@@ -81,10 +81,10 @@ describe('spectral norms', () => {
     for (const weight of [1e30, 1e-30, 1e-160, 0]) {
       const builder = new NetworkBuilder([2], new Random(1));
       builder.linear(0, 2, [weight, weight, 0, weight]);
-      const steps = stepsOf(builder.model().graph, true);
-      const [claim] = claimNorms(steps, new Norms(steps));
+      const layers = layersOf(builder.model().graph);
+      const [claim] = claimNorms(layers, new Norms(layers));
       expect(claim).toBeGreaterThanOrEqual(weight * 1.6180339887);
-      expect(new Norms(steps).holds(1, weight * 1.618)).toBe(false);
+      expect(new Norms(layers).holds(1, weight * 1.618)).toBe(false);
     }
   });
 });

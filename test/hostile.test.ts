@@ -225,7 +225,7 @@ describe('array files', () => {
 
 describe('certificates', () => {
   const file = (header: string, length: number, ...counts: number[]): Buffer => {
-    const words = Buffer.from(Uint32Array.from([1, length]).buffer);
+    const words = Buffer.from(Uint32Array.from([2, length]).buffer);
     const body = [Buffer.from('BULWARK\n'), words, Buffer.from(header)];
     const bytes = Buffer.concat([...body, Buffer.from(Uint32Array.from(counts).buffer)]);
     return Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]);
@@ -236,20 +236,27 @@ describe('certificates', () => {
     normalization: null,
     index: 0,
     center: hash,
-    region: { kind: 'l2', eps: 0.1, clip: null },
-    specification: { label: 0 },
+    kind: 'l2',
+    eps: 0.1,
+    clip: null,
+    label: 0,
     assurance: 'real',
     margins: [1],
     norms: [1],
-    relus: [2],
   });
+
+  const manyRows = header.replace('[1]', `[1${',1'.repeat(7e6)}]`);
 
   it.each<[string, Buffer, string]>([
     ['a header of 4 GB', file('{}', 2 ** 32 - 1), 'at most 16777216 are read'],
     ['a header of brackets', file('['.repeat(1e6), 1e6), 'not JSON'],
     ['four billion boxes', file(header, header.length, 2 ** 32 - 1), 'ends early'],
-    ['four billion leaves', file(header, header.length, 0, 2 ** 32 - 1), 'ends early'],
-    ['four billion splits', file(header, header.length, 0, 1, 2 ** 32 - 1, 0), 'ends early'],
+    [
+      'ten thousand splits',
+      file(header, header.length, 0, ...times(3e4, (i) => (i % 3 === 0 ? 1 : 0))),
+      'splits in a row',
+    ],
+    ['eight million rows', file(manyRows, manyRows.length, 0), 'ends early'],
   ])('%s', async (_, bytes, part) => {
     expect(await failure(Promise.resolve().then(() => readCertificate(bytes, [2])))).toMatchObject(
       says('ERR_CERTIFICATE', part),

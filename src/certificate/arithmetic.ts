@@ -12,13 +12,13 @@
  * in the statement itself, for every n below 10^13.
  *
  * Lemma 2. No number that the checker computes with exceeds 2^150 (`checked` refuses larger ones, and
- * NaN), so what underflows in a term is below 2^-1074 2^150 < `tiny` = 2^-900 however it is multiplied
- * on; every bound is widened by `tiny` for each term.
+ * NaN), and no sum has more than 2^25 terms. So what underflows in a sum, multiplied by two more such
+ * numbers and summed again, is below 2^50 2^-1074 2^300 < `tiny`; every bound is widened by `tiny`.
  */
 import { CertificateError } from '../errors.js';
 
 export const unit = 2 ** -53;
-export const tiny = 2 ** -900;
+export const tiny = 2 ** -700;
 
 export function gamma(n: number): number {
   return 2.3e-16 * (n + 8);
@@ -35,11 +35,27 @@ export function checked(x: Float64Array, what: string): Float64Array {
 export function normUp(x: Float64Array): number {
   let squares = 0;
   for (const value of x) squares += value * value;
-  return Math.sqrt(squares + tiny * x.length) * (1 + gamma(x.length));
+  return Math.sqrt(squares + tiny) * (1 + gamma(x.length));
 }
 
-/** One interval for each feature. */
-export interface Box {
-  readonly lower: Float64Array;
-  readonly upper: Float64Array;
+export function largest(x: Float64Array): number {
+  return x.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+/** Adds numbers, and losses >= 0, and gives a lower bound of their difference (Lemmas 1 and 2). */
+export class LowerSum {
+  #sum = 0;
+  #magnitude = 0;
+  #terms = 0;
+
+  /** @param term a number, a product of two numbers, or a lower bound up to its own underflow. */
+  add(term: number): void {
+    this.#sum += term;
+    this.#magnitude += Math.abs(term);
+    this.#terms += 1;
+  }
+
+  value(): number {
+    return this.#sum - (gamma(this.#terms) * this.#magnitude + this.#terms * tiny) * (1 + gamma(1));
+  }
 }

@@ -2,26 +2,15 @@
  * The independent checker. A certificate is accepted if, for every row of its specification, a lower
  * bound that is derived here, from nothing but the model, the image, the region and the certificate's
  * multipliers, is at least the margin that it claims. Nothing else in the file is believed: norms are
- * proven, boxes are derived, and the leaves of a row must cover the region.
+ * proven, boxes are derived, and splits cover the region because each comes with both of its sides.
  */
 import { createHash } from 'node:crypto';
 import { CertificateError } from '../errors.js';
 import type { Model } from '../model/index.js';
-import { sizeOf } from '../tensor.js';
-import { type Region, ball } from '../problem/region.js';
-import { margins, rows } from '../problem/specification.js';
-import type { Box } from './arithmetic.js';
-import { float32Error } from './float32.js';
-import {
-  type BoxClaim,
-  type Certificate,
-  type Header,
-  type Leaf,
-  isRows,
-  readCertificate,
-} from './format.js';
-import { ImageFacts, LowerSum } from './image.js';
-import { Norms, type Steps, stepsOf } from './network.js';
+import { lowerBound } from './dual.js';
+import { type Fact, type Problem, derive, regionOf } from './facts.js';
+import { type BoxClaim, type Certificate, type Header, type Proof, readCertificate } from './format.js';
+import { type Layer, Norms, layersOf } from './network.js';
 
 /** The image that a certificate is about, in the units of the data. */
 export interface CheckedImage {
@@ -31,12 +20,11 @@ export interface CheckedImage {
 }
 
 export class CertificateChecker {
-  readonly steps: Steps;
-  readonly #model: Model;
+  readonly layers: readonly Layer[];
   readonly norms: Norms;
   /** Features of each ReLU, in graph order. */
   readonly reluSizes: readonly number[];
-  #plainSteps: Steps | undefined;
+  readonly #model: Model;
 
   /**
    * @param model with the normalization, if there is one.
@@ -44,9 +32,9 @@ export class CertificateChecker {
    */
   constructor(model: Model) {
     this.#model = model;
-    this.steps = stepsOf(model.graph, true);
-    this.norms = new Norms(this.steps);
-    this.reluSizes = model.graph.nodes.flatMap(({ op, shape }) => (op === 'relu' ? [sizeOf(shape)] : []));
+    this.layers = layersOf(model.graph);
+    this.norms = new Norms(this.layers);
+    this.reluSizes = this.layers.flatMap(({ op, size }) => (op === 'relu' ? [size] : []));
   }
 
   /**
@@ -73,72 +61,82 @@ export class CertificateChecker {
 
   /** The bounds of the rows that a certificate's multipliers prove, whatever it claims. */
   bounds(certificate: Omit<Certificate, 'margins'>, center: Float64Array): Float64Array {
-    const { steps } = this;
-    const { region: regionHeader, boxes } = certificate;
-    const { kind, eps, clip } = regionHeader;
-    const region: Region = usage(() => ball(kind, center, eps, clip ? { clip } : {}));
-    const spec = certificate.specification;
-    const native = usage(() =>
-      (isRows(spec) ? rows(spec.c, spec.d) : margins(spec.label)).resolve(1, this.#model.outputSize),
-    );
-    same('rows', certificate.rows.length, native.rowCount);
-    boxes.forEach(({ leaf, relu }, i) => {
-      if (leaf.splits.length > 0) throw new CertificateError(`box claim ${i} has splits`);
-      if (i > 0 && relu < boxes[i - 1].relu)
-        throw new CertificateError('box claims are not in the order of the ReLUs');
-    });
+    const { layers } = this;
+    const { label, assurance, boxes, rows } = certificate;
+    const [inputs, outputs] = [layers[0].size, layers[layers.length - 1].size];
+    same('features of the image', center.length, inputs);
+    same('rows', rows.length, outputs - 1);
+    if (!(label < outputs)) throw new CertificateError(`the label is ${label} of ${outputs} classes`);
     const norms = this.norms.prove(certificate.norms);
-    const facts = new ImageFacts(steps, region, norms, (known, relu, step, box) =>
-      tightened(
-        known,
-        step,
-        box,
-        boxes.filter((claim) => claim.relu === relu),
-      ),
-    );
-    const output = steps.length - 1;
-    const size = this.#model.outputSize;
-    const deviation =
-      certificate.assurance === 'float32' ? this.#deviation(facts, norms) : new Float64Array(size);
-    return Float64Array.from(certificate.rows, (leaves, row) => {
-      if (!covers(leaves, 0))
-        throw new CertificateError(`the leaves of row ${row} do not cover the region exactly once`);
-      const c = native.c.subarray(row * size, (row + 1) * size);
-      const bound = new LowerSum();
-      bound.add(
-        leaves.reduce(
-          (least, leaf) => Math.min(least, facts.lowerBound(output, c, native.d[row], leaf)),
-          Infinity,
-        ),
-      );
-      c.forEach((entry, i) => bound.lose(Math.abs(entry) * deviation[i]));
-      return bound.value();
+    const problem = { layers, norms, assurance, region: regionOf(certificate, center) };
+    const facts = factsOf(problem, boxes);
+    return Float64Array.from(rows, (proof, row) => {
+      const c = new Float64Array(outputs);
+      c[label] = 1;
+      c[row < label ? row : row + 1] = -1;
+      return proven(problem, facts, c, proof);
     });
-  }
-
-  /** How far float32 outputs can be from the real ones. */
-  #deviation(facts: ImageFacts, norms: readonly number[]): Float64Array {
-    this.#plainSteps ??= stepsOf(this.#model.graph, false);
-    const unfolded = this.steps.flatMap((step, i) =>
-      step?.affine?.folds === 0 ? [[step.node, norms[i]] as const] : [],
-    );
-    const relus = this.steps.flatMap((step) => (step?.op === 'relu' ? [facts.at(step.from[0]).box] : []));
-    return float32Error(this.#plainSteps, new Map(unfolded), facts.at(0).box, relus);
   }
 
   /** That the certificate is about this model and this image. */
   #identify(header: Header, { center, label }: CheckedImage): void {
     const { sha256, normalization } = this.#model;
     same('model (SHA-256)', header.model, sha256);
-    same(
-      'normalization',
-      header.normalization,
-      normalization ? hashOf(normalization.mean, normalization.std) : null,
-    );
+    const constants = normalization ? hashOf(normalization.mean, normalization.std) : null;
+    same('normalization', header.normalization, constants);
     same('image (SHA-256)', header.center, hashOf(center));
-    const { specification: spec } = header;
-    if (label !== undefined && !isRows(spec)) same('label', spec.label, label);
+    if (label !== undefined) same('label', header.label, label);
   }
+}
+
+/**
+ * What is known of every node; before a ReLU, the box of what it takes is cut by what its claims prove.
+ *
+ * @throws CertificateError if the claims leave nothing of a box, or are not in the order of the ReLUs.
+ */
+export function factsOf(problem: Problem, boxes: readonly BoxClaim[]): Fact[] {
+  const { layers } = problem;
+  const facts: Fact[] = [];
+  let next = 0;
+  layers.forEach(({ from, relu }, at) => {
+    for (; boxes[next]?.relu === relu; next++) {
+      const { neuron, active, multipliers } = boxes[next];
+      const row = new Float64Array(layers[from[0]].size);
+      row[neuron] = active ? 1 : -1;
+      const bound = lowerBound(problem, facts, from[0], row, multipliers);
+      const cut = cutAt(facts[from[0]], neuron, active, bound);
+      if (!cut) throw new CertificateError(`box claim ${next} leaves nothing of neuron ${neuron}`);
+      facts[from[0]] = cut;
+    }
+    facts.push(derive(problem, facts, at));
+  });
+  if (next < boxes.length) throw new CertificateError('box claims are not in the order of the ReLUs');
+  return facts;
+}
+
+/** The fact where a side of one feature is at least `bound`; undefined where that leaves nothing. */
+export function cutAt(fact: Fact, neuron: number, active: boolean, bound: number): Fact | undefined {
+  const [lower, upper] = [fact.lower.slice(), fact.upper.slice()];
+  if (active) lower[neuron] = Math.max(lower[neuron], bound);
+  else upper[neuron] = Math.min(upper[neuron], -bound);
+  return lower[neuron] > upper[neuron] ? undefined : { ...fact, lower, upper };
+}
+
+/** The least bound of a proof's leaves; Infinity for those that have no point of the region. */
+function proven(problem: Problem, facts: readonly Fact[], row: Float64Array, proof: Proof): number {
+  const { layers } = problem;
+  const last = layers.length - 1;
+  if ('slope' in proof) {
+    const target = layers[last].op === 'reshape' ? layers[last].from[0] : last;
+    return lowerBound(problem, facts, target, row, proof);
+  }
+  const { relu, neuron, sides } = proof;
+  const [at] = layers.find((layer) => layer.relu === relu)!.from;
+  const bounds = sides.map((side, i) => {
+    const cut = cutAt(facts[at], neuron, i === 0, 0);
+    return cut ? proven(problem, facts.with(at, cut), row, side) : Infinity;
+  });
+  return Math.min(...bounds);
 }
 
 /** The SHA-256 of float64 numbers, little-endian, in hexadecimal. */
@@ -155,46 +153,4 @@ export function hashOf(...arrays: Float64Array[]): string {
 function same(what: string, found: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(found), JSON.stringify(expected)];
   if (a !== b) throw new CertificateError(`the ${what} differs: the certificate has ${a}, expected ${b}`);
-}
-
-/** What problem/ refuses (a centre outside the clip range, a label that there is not) is a reason to reject. */
-function usage<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (cause) {
-    throw new CertificateError((cause as Error).message, { cause });
-  }
-}
-
-/** Cuts a box by what its claims prove; all boxes before it are final. */
-function tightened(facts: ImageFacts, step: number, box: Box, claims: readonly BoxClaim[]): Box {
-  const [lower, upper] = [box.lower.slice(), box.upper.slice()];
-  for (const { neuron, active, leaf } of claims) {
-    const unitRow = new Float64Array(lower.length);
-    unitRow[neuron] = active ? 1 : -1;
-    const bound = facts.lowerBound(step, unitRow, 0, leaf);
-    if (active) lower[neuron] = Math.max(lower[neuron], bound);
-    else upper[neuron] = Math.min(upper[neuron], -bound);
-    if (!(lower[neuron] <= upper[neuron]))
-      throw new CertificateError(`box claims of neuron ${neuron} leave nothing`);
-  }
-  return { lower, upper };
-}
-
-/**
- * Whether the leaves, which agree on their first `depth` splits, cover what those leave: one leaf with no
- * more splits, or two such sets that split the same neuron next, one each way.
- */
-function covers(leaves: readonly Leaf[], depth: number): boolean {
-  if (leaves.length === 0 || depth > 1000) return false;
-  if (leaves.some(({ splits }) => splits.length === depth)) return leaves.length === 1;
-  const { relu, neuron } = leaves[0].splits[depth];
-  const next = leaves.map(({ splits }) => splits[depth]);
-  if (next.some((split) => split.relu !== relu || split.neuron !== neuron)) return false;
-  return [true, false].every((side) =>
-    covers(
-      leaves.filter((_, i) => next[i].active === side),
-      depth + 1,
-    ),
-  );
 }

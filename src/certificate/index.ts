@@ -1,2 +1,2 @@
 export { CertificateChecker, type CheckedImage, hashOf } from './checker.js';
-export type { Assurance, BoxClaim, Certificate, Header, Leaf } from './format.js';
+export type { Assurance, Ball, BoxClaim, Certificate, Header, Multipliers, Proof } from './format.js';

@@ -1,109 +1,111 @@
-/** The graph as the checker computes with it: inputs, affine maps, ReLUs and adds, in topological order. */
+/**
+ * The graph as the checker computes with it. Every affine node is a sparse matrix and a bias, and also the
+ * end of a chain: the composition C of all affine nodes in a row before it, so that norms, row norms and
+ * boxes are those of the product.
+ *
+ * Lemma 4. Let A be a stored matrix, and C' within `e` (in Frobenius norm) of a composition C. Then
+ * || A C - fl(A C') ||_F <= ||A||_F (e + gamma(n) ||C'||_F) for A with n columns, because
+ * |A C' - fl(A C')| <= gamma(n) |A| |C'|, and Frobenius norms are submultiplicative and see absolute
+ * values only. What bounds C' bounds C with `e` added: its norm, and the norm and entries of a row.
+ */
 import { CertificateError } from '../errors.js';
 import type { Graph } from '../model/graph.js';
-import { gamma, normUp } from './arithmetic.js';
+import { sizeOf } from '../tensor.js';
+import { gamma, normUp, tiny } from './arithmetic.js';
+import { type AffineNode, type Matrix, biasOf, foldRows, matrixOf, product } from './matrix.js';
 import { hasNorm } from './norm.js';
-import { type Affine, affineOf, compose, transpose } from './sparse.js';
 
-export interface Step {
-  readonly op: 'input' | 'affine' | 'relu' | 'add';
-  readonly from: readonly number[];
+/** One node of the graph, with the same number. */
+export interface Layer {
+  readonly op: 'input' | 'affine' | 'relu' | 'add' | 'reshape';
   readonly shape: readonly number[];
-  /** The graph node that it ends with. */
-  readonly node: number;
-  /** Which ReLU this is, in graph order; -1 for other steps. */
+  readonly size: number;
+  /** The nodes that it reads, seen through those that only reshape. */
+  readonly from: readonly number[];
+  /** Which ReLU this is, in graph order (else -1), and how many features those before this node have. */
   readonly relu: number;
-  /** Of an affine step: the map, its transpose (without bias), and for each row euclidean norm and largest absolute value. */
-  readonly affine?: Affine & {
-    readonly back: Affine;
-    readonly rowNorms: Float64Array;
-    readonly rowMaxima: Float64Array;
-  };
+  readonly features: number;
+  readonly affine?: Affine;
 }
 
-/** The last step is the output; undefined are those that it does not depend on. */
-export type Steps = readonly (Step | undefined)[];
+export interface Affine {
+  readonly matrix: Matrix;
+  readonly bias: Float64Array;
+  /** The node that the chain reads, and its composition, within `error` in Frobenius norm. */
+  readonly start: number;
+  readonly chain: Matrix;
+  readonly error: number;
+  /** Upper bounds for each row of the exact composition: euclidean norm and largest absolute value. */
+  readonly rowNorms: Float64Array;
+  readonly rowMaxima: Float64Array;
+}
 
-/**
- * @param fold whether neighbouring affine nodes become one step where `compose` can join them, so that
- *   norms and boxes are those of the product.
- */
-export function stepsOf(graph: Graph, fold: boolean): Steps {
-  const drafts: (Omit<Step, 'affine'> & { map?: Affine })[] = [];
-  const stepOf: number[] = [];
-  let relus = 0;
-  for (const [index, node] of graph.nodes.entries()) {
+/** @throws UnsupportedError or CertificateError for weights that the checker does not compute with. */
+export function layersOf(graph: Graph): Layer[] {
+  const layers: Layer[] = [];
+  let [relus, features] = [0, 0];
+  for (const node of graph.nodes) {
     const { op, shape } = node;
-    const from =
-      op === 'input' ? [] : (op === 'add' ? node.inputs : [node.input]).map((input) => stepOf[input]);
-    if (op === 'input' || op === 'add') drafts.push({ op, from, shape, node: index, relu: -1 });
-    else if (op === 'relu') drafts.push({ op, from, shape, node: index, relu: relus++ });
-    else if (op !== 'reshape') {
-      const map = affineOf(node, graph);
-      const inner = drafts[from[0]];
-      const joined = fold && inner.map && compose(map, inner.map);
-      drafts.push({
-        ...(joined ? { ...inner, map: joined } : { op: 'affine', from, map, relu: -1 }),
-        shape,
-        node: index,
+    const inputs = op === 'input' ? [] : op === 'add' ? node.inputs : [node.input];
+    const from = inputs.map((input) => (layers[input].op === 'reshape' ? layers[input].from[0] : input));
+    const common = { shape, size: sizeOf(shape), from, relu: op === 'relu' ? relus++ : -1, features };
+    if (op === 'relu') features += common.size;
+    if (op === 'input' || op === 'relu' || op === 'add' || op === 'reshape') layers.push({ op, ...common });
+    else
+      layers.push({
+        op: 'affine',
+        ...common,
+        affine: affineOf(node, graph, from[0], layers[from[0]].affine),
       });
-    }
-    stepOf.push(op === 'reshape' ? from[0] : drafts.length - 1);
   }
-  const output = stepOf[stepOf.length - 1];
-  const used = new Set([0, output]);
-  for (let i = output; i > 0; i--) if (used.has(i)) drafts[i].from.forEach((from) => used.add(from));
-  return drafts.slice(0, output + 1).map(({ map, ...step }, i) => {
-    if (!used.has(i)) return undefined;
-    return map ? { ...step, affine: measured(map) } : step;
-  });
+  return layers;
 }
 
-function measured(map: Affine): NonNullable<Step['affine']> {
-  const { rows, columns, start, value } = map.matrix;
-  const up = 1 + gamma(map.folds);
-  const entries = Array.from({ length: rows }, (_, i) => value.subarray(start[i], start[i + 1]));
-  const zero = new Float64Array(columns);
-  return {
-    ...map,
-    back: { matrix: transpose(map.matrix), bias: zero, biasError: zero, folds: map.folds },
-    rowNorms: Float64Array.from(entries, (row) => normUp(row) * up),
-    rowMaxima: Float64Array.from(
-      entries,
-      (row) => row.reduce((most, v) => Math.max(most, Math.abs(v)), 0) * up,
-    ),
-  };
+/** @param before the affine node that it reads, if it is one. */
+function affineOf(node: AffineNode, graph: Graph, from: number, before?: Affine): Affine {
+  const matrix = matrixOf(node, graph);
+  const joined = before && product(matrix, before.chain);
+  const [start, chain] = joined ? [before.start, joined] : [from, matrix];
+  const rounding = joined ? gamma(matrix.columns) * normUp(before.chain.value) : 0;
+  const error = joined ? (normUp(matrix.value) * (before.error + rounding) + tiny) * (1 + gamma(3)) : 0;
+  // gamma also pays for a product with these.
+  const up = 1 + gamma(chain.columns);
+  const squares = foldRows(chain, (total, entry) => total + entry ** 2);
+  const rowNorms = squares.map((square) => (Math.sqrt(square + tiny) + error) * up);
+  const rowMaxima = foldRows(chain, Math.max).map((entry) => (entry + error) * up);
+  return { matrix, bias: biasOf(node), start, chain, error, rowNorms, rowMaxima };
 }
 
 /** Proves the spectral norms that certificates claim; remembers what is proven. */
 export class Norms {
   readonly #proven: number[] = [];
 
-  constructor(private readonly steps: Steps) {}
+  constructor(private readonly layers: readonly Layer[]) {}
 
-  /** Whether `claim` is proven to be an upper bound of the norm of an affine step. */
+  /** Whether `claim` is proven to be an upper bound of the norm of the chain that ends in a node. */
   holds(at: number, claim: number): boolean {
     if (claim >= this.#proven[at]) return true;
-    const { affine, shape, from } = this.steps[at]!;
-    if (!hasNorm(affine!, affine!.back.matrix, shape, this.steps[from[0]]!.shape, claim)) return false;
+    const { affine, shape } = this.layers[at];
+    const { chain, error, start } = affine!;
+    if (!hasNorm(chain, error, [shape, this.layers[start].shape], claim)) return false;
     this.#proven[at] = claim;
     return true;
   }
 
   /**
-   * @param claims one for each affine step, in order.
-   * @returns the norm of each step (0 where it has none).
+   * @param claims one for each affine node, in order.
+   * @returns the norm of each layer's chain (0 where there is none).
    * @throws CertificateError if one could not be proven.
    */
   prove(claims: readonly number[]): number[] {
     let next = 0;
-    const norms = this.steps.map((step, i) => {
-      if (!step?.affine) return 0;
+    const norms = this.layers.map(({ affine }, i) => {
+      if (!affine) return 0;
       const claim = claims[next++] ?? NaN;
       if (this.holds(i, claim)) return claim;
       throw new CertificateError(`norm ${next - 1} is claimed to be ${claim}, which could not be proven`);
     });
     if (claims.length === next) return norms;
-    throw new CertificateError(`there are ${claims.length} norms, the network has ${next} affine steps`);
+    throw new CertificateError(`there are ${claims.length} norms, the network has ${next} affine nodes`);
   }
 }

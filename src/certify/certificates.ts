@@ -5,16 +5,24 @@ import { join } from 'node:path';
 import { CertificateChecker, hashOf } from '../certificate/checker.js';
 import {
   type Assurance,
+  type Ball,
   type BoxClaim,
   type Certificate,
-  type Header,
-  type Leaf,
+  type Multipliers,
+  type Proof,
+  headerText,
   magic,
   version,
 } from '../certificate/format.js';
 import { CertificateError, DataError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { claimNorms } from './norm-claims.js';
+
+/** What proves one row on the part of the region where some pre-activations have one side. */
+export interface Leaf extends Multipliers {
+  /** From the root of the tree: the first split of all leaves is one of the same neuron. */
+  readonly splits: readonly { readonly relu: number; readonly neuron: number; readonly active: boolean }[];
+}
 
 /** What proves one row: leaves whose splits cover the region; one leaf without splits where none was needed. */
 export interface RowEvidence {
@@ -27,7 +35,7 @@ export interface ImageEvidence {
   readonly index: number;
   readonly center: Float64Array;
   readonly label: number;
-  readonly region: Header['region'];
+  readonly region: Ball;
   readonly assurance: Assurance;
   /** In the order of `margins(label)`. */
   readonly rows: readonly RowEvidence[];
@@ -60,7 +68,7 @@ export class CertificateMaker {
   constructor(model: Model) {
     this.#model = model;
     this.#checker = new CertificateChecker(model);
-    this.#norms = claimNorms(this.#checker.steps, this.#checker.norms);
+    this.#norms = claimNorms(this.#checker.layers, this.#checker.norms);
   }
 
   /**
@@ -72,19 +80,10 @@ export class CertificateMaker {
    */
   boxClaim(box: NeuronEvidence): BoxClaim {
     const { relu, feature, sign } = box;
-    const { steps, reluSizes } = this.#checker;
-    const leading = new Set<number>();
-    const seen = new Set<number>();
-    const pending = [steps.findIndex((step) => step?.relu === relu)];
-    for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-      for (const from of steps[at]?.from ?? []) {
-        const index = steps[from]?.relu ?? -1;
-        if (seen.has(from)) continue;
-        seen.add(from);
-        if (index >= 0) leading.add(index);
-        pending.push(from);
-      }
-    }
+    const { layers, reluSizes } = this.#checker;
+    const leads = new Set([layers.findIndex((layer) => layer.relu === relu)]);
+    for (const at of leads) for (const from of layers[at].from) leads.add(from);
+    const leading = new Set([...leads].map((at) => layers[at].relu));
     const slope: number[] = [];
     const lambda: number[] = [];
     let [features, relus] = [0, 0];
@@ -95,16 +94,15 @@ export class CertificateMaker {
     });
     if (features !== box.slope.length || relus !== box.lambda.length) {
       throw new CertificateError(
-        `a box of ReLU ${relu} has ${box.slope.length} slopes and ${box.lambda.length} lambdas, expected ${features} and ${relus}`,
+        `a box of ReLU ${relu} has ${box.slope.length} slope and ${box.lambda.length} lambda, expected ${features} and ${relus}`,
       );
     }
-    const leaf = {
-      splits: [],
+    const multipliers = {
       slope: Float32Array.from(slope),
       lambda: Float32Array.from(lambda),
       inputLambda: box.inputLambda,
     };
-    return { relu, neuron: feature, active: sign > 0, leaf };
+    return { relu, neuron: feature, active: sign > 0, multipliers };
   }
 
   /**
@@ -123,13 +121,12 @@ export class CertificateMaker {
       normalization: normalization ? hashOf(normalization.mean, normalization.std) : null,
       index,
       center: hashOf(center),
-      region,
-      specification: { label },
+      ...region,
+      label,
       assurance,
       norms: this.#norms,
-      relus: this.#checker.reluSizes,
       boxes: evidence.boxes ?? [],
-      rows: evidence.rows.map(({ leaves }) => leaves),
+      rows: evidence.rows.map(({ leaves }, row) => proofOf(leaves, row)),
     };
     const proven = this.#checker.bounds(certificate, center);
     const margins = Array.from(proven, (bound, row) => Math.min(bound, lower[row]));
@@ -155,32 +152,52 @@ export async function writeCertificate(folder: string, certificate: Certificate)
   return path;
 }
 
+/**
+ * The tree that leaves are the ends of: all split the same neuron next, and each side is such a tree.
+ *
+ * @throws CertificateError where they do not cover the region exactly once.
+ */
+function proofOf(leaves: readonly Leaf[], row: number, depth = 0): Proof {
+  const [first] = leaves;
+  if (leaves.length === 1 && first.splits.length === depth) {
+    const { slope, lambda, inputLambda } = first;
+    return { slope, lambda, inputLambda };
+  }
+  const next = leaves.map(({ splits }) => splits[depth]);
+  const { relu, neuron } = next[0] ?? {};
+  if (relu === undefined || !next.every((split) => split?.relu === relu && split.neuron === neuron)) {
+    throw new CertificateError(`the leaves of row ${row} do not cover the region exactly once`);
+  }
+  const side = (active: boolean): Proof =>
+    proofOf(
+      leaves.filter((_, i) => next[i].active === active),
+      row,
+      depth + 1,
+    );
+  return { relu, neuron: neuron!, sides: [side(true), side(false)] };
+}
+
 /** The file's bytes, checksum included. */
 export function encodeCertificate(certificate: Certificate): Uint8Array {
-  const { boxes, rows, ...header } = certificate;
-  const text = Buffer.from(JSON.stringify(header));
+  const text = Buffer.from(headerText(certificate));
   const parts: Uint8Array[] = [Buffer.from(magic, 'latin1'), words([version, text.length]), text];
-  parts.push(words([boxes.length]));
-  for (const box of boxes) parts.push(words(neuronWords(box)), ...leafBytes(box.leaf));
-  for (const leaves of rows) {
-    parts.push(words([leaves.length]));
-    for (const leaf of leaves) parts.push(...leafBytes(leaf));
+  parts.push(words([certificate.boxes.length]));
+  for (const { multipliers, ...side } of certificate.boxes)
+    parts.push(words([side.relu, side.neuron, side.active ? 1 : 0]), ...multiplierBytes(multipliers));
+  const pending = certificate.rows.toReversed();
+  for (let proof = pending.pop(); proof; proof = pending.pop()) {
+    if ('slope' in proof) parts.push(words([0]), ...multiplierBytes(proof));
+    else {
+      parts.push(words([1, proof.relu, proof.neuron]));
+      pending.push(...proof.sides.toReversed());
+    }
   }
   const body = Buffer.concat(parts);
   return Buffer.concat([body, createHash('sha256').update(body).digest()]);
 }
 
-function neuronWords({ relu, neuron, active }: { relu: number; neuron: number; active: boolean }): number[] {
-  return [relu, 2 * neuron + (active ? 1 : 0)];
-}
-
-function leafBytes({ splits, slope, lambda, inputLambda }: Leaf): Uint8Array[] {
-  return [
-    words([splits.length, ...splits.flatMap(neuronWords)]),
-    floats(slope),
-    floats(lambda),
-    floats([inputLambda]),
-  ];
+function multiplierBytes({ slope, lambda, inputLambda }: Multipliers): Uint8Array[] {
+  return [floats(slope), floats(lambda), floats([inputLambda])];
 }
 
 function words(values: readonly number[]): Uint8Array {

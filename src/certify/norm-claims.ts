@@ -1,29 +1,30 @@
 /** Spectral norms that certificates claim: guessed here, proven by the checker. */
-import type { Norms, Steps } from '../certificate/network.js';
-import type { Matrix } from '../certificate/sparse.js';
+import { type Matrix, times, transposedTimes } from '../certificate/matrix.js';
+import type { Layer, Norms } from '../certificate/network.js';
 import { CertificateError } from '../errors.js';
 
 /** Lanczos steps; the guess is then usually right to ten digits. */
 const mostSteps = 200;
 
 /**
- * One claim for each affine step, in order, as small as the checker can prove it.
+ * One claim for each affine node, in order, as small as the checker can prove it.
  *
  * @param norms where they are proven.
  * @throws CertificateError if no bound of a layer can be proven.
  */
-export function claimNorms(steps: Steps, norms: Norms): number[] {
-  return steps.flatMap((step, i) => {
-    if (!step?.affine) return [];
-    const { matrix } = step.affine;
-    const guess = Math.sqrt(largestEigenvalue(matrix));
+export function claimNorms(layers: readonly Layer[], norms: Norms): number[] {
+  return layers.flatMap(({ affine }, at) => {
+    if (!affine) return [];
+    const { chain, error } = affine;
+    const guess = Math.sqrt(largestEigenvalue(chain)) + error;
     for (let slack = 1e-7; slack < 10; slack *= 4) {
-      const claim = guess * (1 + slack) + 1e-120;
-      if (norms.holds(i, claim)) return [claim];
+      const claim = guess * (1 + slack) + 1e-100;
+      if (norms.holds(at, claim)) return [claim];
     }
-    const simple = Math.sqrt(largestSum(matrix, 'row') * largestSum(matrix, 'column')) * (1 + 1e-12) + 1e-120;
-    if (norms.holds(i, simple)) return [simple];
-    throw new CertificateError(`no bound on the norm of affine step ${i} could be proven`);
+    const simple = Math.sqrt(largestSum(chain, 'row') * largestSum(chain, 'column')) + error;
+    const claim = simple * (1 + 1e-9) + 1e-100;
+    if (norms.holds(at, claim)) return [claim];
+    throw new CertificateError(`no bound on the norm of the chain at node ${at} could be proven`);
   });
 }
 
@@ -41,15 +42,15 @@ function largestEigenvalue(matrix: Matrix): number {
   const diagonal: number[] = [];
   const beside: number[] = [];
   let state = 1;
-  let now = Float64Array.from({ length: rows }, () => {
+  let now: Float64Array = Float64Array.from({ length: rows }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 31 - 1;
   });
-  let before = new Float64Array(rows);
+  let before: Float64Array = new Float64Array(rows);
   let size = norm(now);
   for (let step = 0; step < Math.min(rows, mostSteps) && size > 1e-14 * (diagonal[0] ?? 0); step += 1) {
     for (let i = 0; i < rows; i += 1) now[i] /= size;
-    const next = timesGram(matrix, now);
+    const next = times(matrix, transposedTimes(matrix, now));
     const along = next.reduce((sum, value, i) => sum + value * now[i], 0);
     for (let i = 0; i < rows; i += 1) next[i] -= along * now[i] + (beside.at(-1) ?? 0) * before[i];
     diagonal.push(along);
@@ -58,18 +59,6 @@ function largestEigenvalue(matrix: Matrix): number {
     [before, now] = [now, next];
   }
   return largestOfTridiagonal(diagonal, beside);
-}
-
-function timesGram({ rows, columns, start, column, value }: Matrix, x: Float64Array) {
-  const through = new Float64Array(columns);
-  for (let i = 0; i < rows; i += 1) {
-    for (let k = start[i]; k < start[i + 1]; k += 1) through[column[k]] += value[k] * x[i];
-  }
-  const result = new Float64Array(rows);
-  for (let i = 0; i < rows; i += 1) {
-    for (let k = start[i]; k < start[i + 1]; k += 1) result[i] += value[k] * through[column[k]];
-  }
-  return result;
 }
 
 /** By bisection on whether all pivots of `middle I - T` are positive. */

@@ -124,21 +124,18 @@ async function openImages(
 }
 
 /** What the command line asks for must follow from what the certificate proves. */
-function requireWanted({ region, assurance }: Certificate, options: CheckOptions): void {
+function requireWanted({ kind, eps, clip: range, assurance }: Certificate, options: CheckOptions): void {
   const clip = options.clip && JSON.stringify(options.clip);
   const wrong =
-    (options.norm !== undefined && options.norm !== region.kind && `a ball of norm ${region.kind}`) ||
-    (options.eps !== undefined && region.eps < options.eps && `a ball of radius ${region.eps}`) ||
-    (region.clip !== null &&
-      clip !== JSON.stringify(region.clip) &&
-      `a ball clipped to [${String(region.clip)}]`) ||
+    (options.norm !== undefined && options.norm !== kind && `a ball of norm ${kind}`) ||
+    (options.eps !== undefined && eps < options.eps && `a ball of radius ${eps}`) ||
+    (range !== null && clip !== JSON.stringify(range) && `a ball clipped to [${String(range)}]`) ||
     (options.assurance === 'float32' && assurance !== 'float32' && `assurance ${assurance}`);
   if (wrong) throw new CertificateError(`it proves something else than asked for: ${wrong}`);
 }
 
-function describe({ index, region, specification, assurance, margins }: Certificate): string {
-  const { kind, eps, clip } = region;
+function describe({ index, kind, eps, clip, label, assurance, margins }: Certificate): string {
   const ball = `${kind} ball of radius ${eps}${clip ? ` in [${String(clip)}]` : ''}`;
-  const what = 'label' in specification ? `label ${specification.label}` : `${margins.length} rows`;
-  return `image ${index}, ${what}, ${ball}, margin ${Math.min(...margins).toPrecision(4)}, ${assurance}`;
+  const margin = Math.min(...margins).toPrecision(4);
+  return `image ${index}, label ${label}, ${ball}, margin ${margin}, ${assurance}`;
 }

@@ -45,7 +45,7 @@ function split(file) {
 function joined(text, payload) {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
-  return sealed(Buffer.concat([Buffer.from('BULWARK\n\x01\0\0\0', 'latin1'), length, text, payload]));
+  return sealed(Buffer.concat([Buffer.from('BULWARK\n\x02\0\0\0', 'latin1'), length, text, payload]));
 }
 
 const sealed = (body) => Buffer.concat([body, createHash('sha256').update(body).digest()]);
@@ -64,8 +64,6 @@ function mutateTree(random, tree) {
       [],
       {},
       [[1]],
-      { c: [[1, 0, -1]], d: [0] },
-      { label: 2 },
       [0, 1],
     ]);
   if (typeof tree === 'number' && random.chance(0.5))
@@ -118,7 +116,7 @@ export async function open(folder) {
       : undefined;
 
   /** Looks for a point of the region where a row is below its claimed margin. */
-  function refute({ index, region, specification: spec, margins }) {
+  function refute({ index, kind, eps, clip, label, margins }) {
     const center = images.subarray(4 * index, 4 * index + 4);
     for (let sample = 0; sample < 60; sample += 1) {
       const direction = center.map(() => random.uniform() - 0.5);
@@ -129,13 +127,11 @@ export async function open(folder) {
         linf: Math.max(...direction.map(Math.abs)),
       };
       const point = center.map((x, i) => {
-        const moved = x + (0.999 * region.eps * direction[i]) / norms[region.kind];
-        return region.clip ? Math.min(Math.max(moved, region.clip[0]), region.clip[1]) : moved;
+        const moved = x + (0.999 * eps * direction[i]) / norms[kind];
+        return clip ? Math.min(Math.max(moved, clip[0]), clip[1]) : moved;
       });
       const y = evaluate(model.graph, point);
-      const rows = spec.c
-        ? spec.c.map((c, row) => c.reduce((sum, entry, i) => sum + entry * y[i], spec.d[row]))
-        : [0, 1, 2].filter((other) => other !== spec.label).map((other) => y[spec.label] - y[other]);
+      const rows = [0, 1, 2].filter((other) => other !== label).map((other) => y[label] - y[other]);
       const wrong = rows.findIndex((value, row) => value < margins[row] - 1e-9);
       if (wrong >= 0)
         throw new Error(`accepted, but row ${wrong} is ${rows[wrong]}, claimed ${margins[wrong]}`);

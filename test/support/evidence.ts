@@ -1,9 +1,11 @@
 /** Multipliers of simple kinds for the certificate checker: chords of the ReLU, and random ones. */
-import { ImageFacts } from '../../src/certificate/image.js';
-import type { Certificate, CertificateChecker, Leaf } from '../../src/certificate/index.js';
+import { factsOf } from '../../src/certificate/checker.js';
+import { lowerBound } from '../../src/certificate/dual.js';
+import { type Fact, type Problem, regionOf } from '../../src/certificate/facts.js';
+import type { Assurance, Ball, CertificateChecker, Multipliers } from '../../src/certificate/index.js';
 import type { ImageEvidence } from '../../src/certify/certificates.js';
 import { claimNorms } from '../../src/certify/norm-claims.js';
-import { type Model, type Region, ball, evaluate } from '../../src/index.js';
+import { type Model, evaluate } from '../../src/index.js';
 import type { Random } from './random-networks.js';
 
 /** Features of each ReLU, in graph order. */
@@ -18,16 +20,37 @@ export function sumOf(values: readonly number[]): number {
 }
 
 /** What the checker knows of one region when it relies on no box claims. */
-export function factsOf(checker: CertificateChecker, region: Region): ImageFacts {
-  const norms = checker.norms.prove(claimNorms(checker.steps, checker.norms));
-  return new ImageFacts(checker.steps, region, norms, (_facts, _relu, _step, box) => box);
+export interface Derived {
+  readonly problem: Problem;
+  readonly facts: readonly Fact[];
+}
+
+export function derived(
+  checker: CertificateChecker,
+  ball: Ball,
+  center: Float64Array,
+  assurance: Assurance = 'real',
+): Derived {
+  const { layers } = checker;
+  const norms = checker.norms.prove(claimNorms(layers, checker.norms));
+  const problem = { layers, norms, assurance, region: regionOf(ball, center) };
+  return { problem, facts: factsOf(problem, []) };
+}
+
+/** What multipliers prove of `row^T y`, y the output. */
+export function boundOf({ problem, facts }: Derived, row: Float64Array, multipliers: Multipliers): number {
+  return lowerBound(problem, facts, problem.layers.length - 1, row, multipliers);
+}
+
+/** What is known of what each ReLU takes. */
+export function preActivations({ problem, facts }: Derived): Fact[] {
+  return problem.layers.flatMap(({ op, from }) => (op === 'relu' ? [facts[from[0]]] : []));
 }
 
 /** Any multipliers at all: what they prove must be true. */
-export function randomLeaf(random: Random, sizes: readonly number[]): Leaf {
+export function randomLeaf(random: Random, sizes: readonly number[]): Multipliers {
   const style = random.integer(0, 2);
   return {
-    splits: [],
     slope: Float32Array.from({ length: sumOf(sizes) }, () =>
       style === 0 ? random.uniform() : random.normal(),
     ),
@@ -37,10 +60,9 @@ export function randomLeaf(random: Random, sizes: readonly number[]): Leaf {
 }
 
 /** The slopes of the ReLUs' chords over their boxes: `u / (u - l)`, 0 or 1. */
-export function chordLeaf(checker: CertificateChecker, facts: ImageFacts, lambda: number): Leaf {
-  const relus = checker.steps.flatMap((step) => (step?.op === 'relu' ? [facts.at(step.from[0]).box] : []));
+export function chordLeaf(known: Derived, lambda: number): Multipliers {
+  const relus = preActivations(known);
   return {
-    splits: [],
     slope: Float32Array.from(
       relus.flatMap(({ lower, upper }) =>
         Array.from(lower, (l, i) => (l >= 0 ? 1 : upper[i] <= 0 ? 0 : upper[i] / (upper[i] - l))),
@@ -56,20 +78,19 @@ export function chordEvidence(
   model: Model,
   checker: CertificateChecker,
   center: Float64Array,
-  region: Certificate['region'],
+  region: Ball,
 ): ImageEvidence {
-  const { kind, eps, clip } = region;
-  const facts = factsOf(checker, ball(kind, center, eps, clip ? { clip } : {}));
+  const known = derived(checker, region, center);
   const output = evaluate(model.graph, center);
   const label = output.indexOf(Math.max(...output));
-  const leaves = [0, 0.03, 0.3, 3].map((lambda) => chordLeaf(checker, facts, lambda));
+  const leaves = [0, 0.03, 0.3, 3].map((lambda) => chordLeaf(known, lambda));
   const others = Array.from(output.keys()).filter((other) => other !== label);
   const best = others.map((other) => {
     const c = new Float64Array(output.length);
     [c[label], c[other]] = [1, -1];
-    const bounds = leaves.map((leaf) => facts.lowerBound(checker.steps.length - 1, c, 0, leaf));
+    const bounds = leaves.map((leaf) => boundOf(known, c, leaf));
     const most = Math.max(...bounds);
-    return { bound: most, leaf: leaves[bounds.indexOf(most)] };
+    return { bound: most, leaf: { splits: [], ...leaves[bounds.indexOf(most)] } };
   });
   return {
     index: 0,

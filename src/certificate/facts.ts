@@ -1,0 +1,159 @@
+/**
+ * What the checker derives about one image: facts that hold for every run of the network on an input of the
+ * region. A run is exact at level `real`; at level `float32` it is any run in IEEE float32, its sums in any
+ * order, with or without fused multiply-add, with subnormal numbers kept or flushed to zero.
+ *
+ * Write y = A x + b + r for an affine node, where r is what float32 loses, 0 at level `real`. With X an upper
+ * bound of |x| and m = |A| X + |b|, each node has a vector `loss`, gamma m + max |r|, that pays for r and for
+ * the rounding of every float64 sum that the checker makes of numbers up to X: for the nominal run here
+ * (Lemma 1), and for coefficients that walk backwards: |A^T g - fl(A^T g)| <= gamma |A|^T |g|, and
+ * |A|^T |g| X = |g| (|A| X).
+ *
+ * Lemma 5. A float32 sum of n <= 10^5 products and a bias is off by at most 6e-8 (n + 4) m (u = 2^-24, the
+ * rounding of the constants included; a scale may be (x - mean) / std), and by less than 2^-124 for each
+ * term (underflow or flushing of a product or a factor, times its partner), provided m stays below 2^125,
+ * so that nothing overflows.
+ */
+import { CertificateError } from '../errors.js';
+import { checked, gamma, largest, normUp, tiny } from './arithmetic.js';
+import type { Assurance, Ball } from './format.js';
+import { absTimes, foldRows, times } from './matrix.js';
+import type { Affine, Layer } from './network.js';
+
+export interface Problem {
+  readonly layers: readonly Layer[];
+  /** Proven, one for each layer. */
+  readonly norms: readonly number[];
+  readonly region: Region;
+  readonly assurance: Assurance;
+}
+
+/** A ball around the centre, and the interval of x - centre in which the clip range leaves each feature. */
+export interface Region {
+  readonly kind: Ball['kind'];
+  readonly eps: number;
+  readonly center: Float64Array;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
+
+/** What is known of the values x of one node. */
+export interface Fact {
+  /** Values near those of the run that starts at the centre; exact numbers, whatever they come from. */
+  readonly nominal: Float64Array;
+  /** || x - nominal ||_2 is at most so much. */
+  readonly radius: number;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+  /** See above: what each unit of a coefficient loses. */
+  readonly loss: Float64Array;
+  /** |x - nominal - C (x_s - nominal_s)| is at most so much, C the chain that starts at node s. */
+  readonly drift: Float64Array;
+}
+
+export function regionOf({ kind, eps, clip }: Ball, center: Float64Array): Region {
+  const down = (x: number): number => x - gamma(1) * Math.abs(x);
+  const [low, high] = clip ?? [-Infinity, Infinity];
+  const outside = center.findIndex((x) => !(x >= low && x <= high));
+  if (outside >= 0) throw new CertificateError(`the centre is outside the clip range at feature ${outside}`);
+  const lower = center.map((x) => Math.max(-eps, down(low - x)));
+  const upper = center.map((x) => Math.min(eps, -down(x - high)));
+  return { kind, eps, center, lower, upper };
+}
+
+/** An upper bound of what a node's values, and the nominal ones, come to. */
+export function magnitude({ nominal, lower, upper }: Fact): Float64Array {
+  return nominal.map((x, i) => Math.max(Math.abs(x), Math.abs(lower[i]), Math.abs(upper[i])));
+}
+
+/** The fact of one node, from those before it. */
+export function derive(problem: Problem, facts: readonly Fact[], at: number): Fact {
+  const fact = factOf(problem, facts, at);
+  const { nominal, lower, upper, loss, drift } = fact;
+  for (const x of [nominal, lower, upper, loss, drift]) checked(x, `what is known of node ${at}`);
+  return fact;
+}
+
+function factOf(problem: Problem, facts: readonly Fact[], at: number): Fact {
+  const { op, from, size, affine } = problem.layers[at];
+  const [a, b] = from.map((input) => facts[input]);
+  if (op === 'reshape') return a;
+  if (op === 'affine') return affineFact(problem, a, facts[affine!.start], affine!, problem.norms[at]);
+  const drift = new Float64Array(size);
+  if (op === 'relu') {
+    const relu = (x: Float64Array): Float64Array => x.map((value) => Math.max(value, 0));
+    const box = { lower: relu(a.lower), upper: relu(a.upper) };
+    return { ...box, nominal: relu(a.nominal), radius: a.radius, loss: drift, drift };
+  }
+  // The gamma in `loss` also pays for the rounding of the box's ends.
+  const add = (x: Float64Array, y: Float64Array): Float64Array => x.map((value, i) => value + y[i]);
+  if (op === 'add') {
+    const loss = lossOf(problem, add(magnitude(a), magnitude(b)));
+    const radius = (a.radius + b.radius + normUp(loss)) * (1 + gamma(1));
+    const [lower, upper] = [add(a.lower, b.lower), add(a.upper, b.upper)];
+    return { nominal: add(a.nominal, b.nominal), radius, ...widened(lower, upper, loss), loss, drift };
+  }
+  const { kind, eps, center: nominal, lower, upper } = problem.region;
+  const reach = lower.map((low, i) => Math.max(-low, upper[i]));
+  const loss = lossOf(problem, add(nominal.map(Math.abs), reach));
+  // ||.||_2 <= ||.||_1, so an l1 ball lies in the l2 ball of its radius.
+  const ball = Math.min(normUp(reach), kind === 'linf' ? Infinity : eps);
+  const radius = (ball + normUp(loss)) * (1 + gamma(1));
+  return { nominal, radius, ...widened(add(nominal, lower), add(nominal, upper), loss), loss, drift };
+}
+
+function widened(lower: Float64Array, upper: Float64Array, by: Float64Array): Pick<Fact, 'lower' | 'upper'> {
+  return { lower: lower.map((x, i) => x - by[i]), upper: upper.map((x, i) => x + by[i]) };
+}
+
+/**
+ * With x the values of node s, where the chain C begins, and z those at its end, z - nominal is within
+ * `drift` of C (x - nominal_s). That is bounded by interval arithmetic, and in each row by
+ * ||row||_* ||x - nominal_s|| (the dual norm of l1 is the maximum). `drift` holds gamma m, which also pays
+ * for the last roundings.
+ *
+ * @param before of the node that is read, @param start of the node s.
+ */
+function affineFact(problem: Problem, before: Fact, start: Fact, affine: Affine, norm: number): Fact {
+  const { matrix, bias, chain, error, rowNorms, rowMaxima } = affine;
+  const g = gamma(matrix.rows + matrix.columns + chain.columns);
+  const x = magnitude(before);
+  const sums = absTimes(matrix, x).map((sum, i) => sum + Math.abs(bias[i]));
+  const width = largest(foldRows(matrix, (count) => count + 1));
+  const loss = lossOf(problem, sums, g, width, largest(x) + largest(matrix.value));
+  const nominal = times(matrix, before.nominal).map((sum, i) => sum + bias[i]);
+  const drift = absTimes(matrix, before.drift).map((sum, i) => (sum + loss[i]) * (1 + g));
+
+  const middle = start.nominal.map((n, i) => (start.lower[i] + start.upper[i]) / 2 - n);
+  const shift = times(chain, middle);
+  // Half the interval's length, what `middle` may be off by, and what rounds in `shift`.
+  const most = magnitude(start);
+  const halves = middle.map(
+    (m, i) => (start.upper[i] - start.lower[i]) / 2 + gamma(1) * most[i] + g * Math.abs(m),
+  );
+  const box = absTimes(chain, halves).map(
+    (sum, i) => (sum + error * start.radius + gamma(3) * Math.abs(shift[i])) * (1 + g),
+  );
+  const { kind, eps } = problem.region;
+  const [l1, inputLoss] = [kind === 'l1' && affine.start === 0, normUp(start.loss)];
+  const ball = rowNorms.map((row, i) => (l1 ? rowMaxima[i] * eps + row * inputLoss : row * start.radius));
+  const end = (sign: number): Float64Array =>
+    nominal.map((n, i) => n + sign * (Math.min(box[i] + sign * shift[i], ball[i]) + drift[i]));
+  const radius = (norm * start.radius + normUp(drift)) * (1 + gamma(1));
+  return { nominal, radius, lower: end(-1), upper: end(1), loss, drift };
+}
+
+/**
+ * The `loss` of sums whose terms' absolute values come to `m`: of `n` products and a constant in float32
+ * inference, neither of a product's factors above `factor`.
+ *
+ * @throws CertificateError where overflow cannot be excluded.
+ */
+function lossOf({ assurance }: Problem, m: Float64Array, g = gamma(1), n = 0, factor = 0): Float64Array {
+  const up = 1 + g;
+  if (assurance === 'real') return m.map((sum) => g * sum * up + tiny);
+  if (!(n <= 1e5 && Math.max(largest(m), factor) * up < 2 ** 125))
+    throw new CertificateError('float32 overflow cannot be excluded');
+  const small = (n + 1) * 2 ** -124 * (1 + factor);
+  return m.map((sum) => ((g + 6e-8 * (n + 4)) * sum + small) * up + tiny);
+}
