@@ -145,6 +145,21 @@ static void denseUniform(uint64_t seed, uint64_t begin, float low, float high, f
   }
 }
 
+typedef float four __attribute__((vector_size(16), aligned(4)));
+
+/// Four rows of four floats become columns.
+BULWARK_INLINE void turnFour(const float* from, size_t rowStep, float* to, size_t columnStep) {
+  const four a = *reinterpret_cast<const four*>(from), b = *reinterpret_cast<const four*>(from + rowStep),
+             c = *reinterpret_cast<const four*>(from + 2 * rowStep),
+             d = *reinterpret_cast<const four*>(from + 3 * rowStep);
+  const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const four ba = __builtin_shufflevector(a, b, 2, 6, 3, 7), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *reinterpret_cast<four*>(to) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *reinterpret_cast<four*>(to + columnStep) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *reinterpret_cast<four*>(to + 2 * columnStep) = __builtin_shufflevector(ba, dc, 0, 1, 4, 5);
+  *reinterpret_cast<four*>(to + 3 * columnStep) = __builtin_shufflevector(ba, dc, 2, 3, 6, 7);
+}
+
 static void densePack(const float* from, size_t rowStep, size_t columnStep, int depth, int count, int width,
                       float* to) {
   if (rowStep == 1) {
@@ -154,15 +169,14 @@ static void densePack(const float* from, size_t rowStep, size_t columnStep, int 
     }
     return;
   }
-  for (int i = 0; i < width; ++i) {
-    if (i >= count) {
-      for (int k = 0; k < depth; ++k) to[static_cast<size_t>(k) * width + i] = 0;
-      continue;
-    }
-    const float* row = from + static_cast<size_t>(i) * rowStep;
-    for (int k = 0; k < depth; ++k)
-      to[static_cast<size_t>(k) * width + i] = row[static_cast<size_t>(k) * columnStep];
-  }
+  const size_t wide = static_cast<size_t>(width), deep = static_cast<size_t>(depth);
+  const size_t rows = static_cast<size_t>(count);
+  const size_t turned = columnStep == 1 ? rows & ~size_t{3} : 0, ends = deep & ~size_t{3};
+  for (size_t k = 0; k < ends; k += 4)
+    for (size_t i = 0; i < turned; i += 4) turnFour(from + i * rowStep + k, rowStep, to + k * wide + i, wide);
+  for (size_t i = 0; i < wide; ++i)
+    for (size_t k = i < turned ? ends : 0; k < deep; ++k)
+      to[k * wide + i] = i < rows ? from[i * rowStep + k * columnStep] : 0;
 }
 
 static void denseUnpack(const float* from, int rows, int columns, size_t rowStep, bool accumulate,
