@@ -5,6 +5,7 @@ import { addCertify } from './certify.js';
 import { addCheck } from './check.js';
 import { addInspect } from './inspect.js';
 import { addRadius } from './radius.js';
+import { addTrain } from './train.js';
 import { addVnnComp } from './vnncomp.js';
 import { addVnnLib } from './vnnlib.js';
 
@@ -50,6 +51,7 @@ function buildProgram(signal: AbortSignal): Command {
   addCertify(program, signal);
   addCheck(program);
   addRadius(program, signal);
+  addTrain(program, signal);
   addInspect(program, signal);
   addVnnLib(program, signal);
   addVnnComp(program, signal);

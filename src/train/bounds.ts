@@ -1,0 +1,120 @@
+/** Interval bounds of a network (IBP) as differentiable expressions of its weights. */
+import type { Tape, Tensor } from '../autodiff/index.js';
+import { InvalidArgumentError } from '../errors.js';
+import { type TrainableNetwork, convOptions } from './network.js';
+
+/** Entries within `radius` of `centre`. */
+export interface Interval {
+  readonly centre: Tensor;
+  readonly radius: Tensor;
+}
+
+/** The l-infinity ball of radius eps around images `[rows, size]`, intersected with [low, high]. */
+export function inputBox(
+  tape: Tape,
+  images: Tensor,
+  eps: number,
+  { low, high }: { low: number; high: number },
+): Interval {
+  const point = tape.stopGradient(images);
+  const lower = tape.clamp(tape.scale(point, 1, -eps), low, high);
+  const upper = tape.clamp(tape.scale(point, 1, eps), low, high);
+  return toInterval(tape, lower, upper);
+}
+
+function toInterval(tape: Tape, lower: Tensor, upper: Tensor): Interval {
+  return {
+    centre: tape.scale(tape.add(lower, upper), 0.5),
+    radius: tape.scale(tape.subtract(upper, lower), 0.5),
+  };
+}
+
+/** The interval of layer k's output: its centre through the layer, its radius through |W|. */
+export function layerInterval(tape: Tape, network: TrainableNetwork, k: number, input: Interval): Interval {
+  const { spec, weight } = network.layers[k];
+  const magnitude = tape.abs(weight);
+  const centre = network.layer(tape, k, input.centre);
+  const { radius } = input;
+  const rows = radius.shape[0];
+  if (spec.kind === 'linear') {
+    const flat = radius.shape.length === 2 ? radius : tape.reshape(radius, [rows, radius.size / rows]);
+    return { centre, radius: tape.linear(flat, magnitude) };
+  }
+  const shape = [rows, ...network.architecture.shapes[k]];
+  const map = radius.shape.length === 4 ? radius : tape.reshape(radius, shape);
+  return { centre, radius: tape.conv2d(map, magnitude, undefined, convOptions(spec)) };
+}
+
+/** The interval behind a ReLU. */
+export function reluInterval(tape: Tape, { centre, radius }: Interval): Interval {
+  const lower = tape.relu(tape.subtract(centre, radius));
+  const upper = tape.relu(tape.add(centre, radius));
+  return toInterval(tape, lower, upper);
+}
+
+/** Intervals of all pre-activations but the last layer's, and of what the last layer reads. */
+export function hiddenIntervals(
+  tape: Tape,
+  network: TrainableNetwork,
+  box: Interval,
+): { preActivations: Interval[]; last: Interval } {
+  const preActivations: Interval[] = [];
+  let last = box;
+  for (let k = 0; k + 1 < network.layers.length; k++) {
+    const z = layerInterval(tape, network, k, last);
+    preActivations.push(z);
+    last = reluInterval(tape, z);
+  }
+  return { preActivations, last };
+}
+
+/**
+ * Lower bounds of the margins z_label - z_j, `[rows, classes]`, 0 where j is the label: the last layer's
+ * rows are subtracted before they meet the interval, which is tighter than subtracting intervals of logits.
+ */
+export function marginBounds(
+  tape: Tape,
+  network: TrainableNetwork,
+  last: Interval,
+  labels: Int32Array,
+): Tensor {
+  const { spec, weight, bias } = network.layers[network.layers.length - 1];
+  if (spec.kind !== 'linear') throw new InvalidArgumentError('margins: the last layer is not linear');
+  const classes = spec.outputs;
+  // Row a * classes + b of `differences`: row a minus row b, for all pairs at once.
+  const pairs = pairDifferences(tape, classes);
+  const differences = tape.matmul(pairs, weight);
+  const shift = tape.reshape(tape.matmul(pairs, tape.reshape(bias, [classes, 1])), [classes * classes]);
+  const flat = ({ centre, radius }: Interval): [Tensor, Tensor] => {
+    const shape = [labels.length, centre.size / labels.length];
+    return centre.shape.length === 2
+      ? [centre, radius]
+      : [tape.reshape(centre, shape), tape.reshape(radius, shape)];
+  };
+  const [centre, radius] = flat(last);
+  const bounds = tape.subtract(
+    tape.linear(centre, differences, shift),
+    tape.linear(radius, tape.abs(differences)),
+  );
+  const chosen = Int32Array.from({ length: labels.length * classes }, (_, i) => {
+    const row = Math.floor(i / classes);
+    return (row * classes + labels[row]) * classes + (i % classes);
+  });
+  return tape.gather(bounds, chosen, [labels.length, classes]);
+}
+
+function pairDifferences(tape: Tape, classes: number): Tensor {
+  const pairs = tape.filled([classes * classes, classes], 0);
+  for (let a = 0; a < classes; a++) {
+    for (let b = 0; b < classes; b++) {
+      pairs.data[(a * classes + b) * classes + a] += 1;
+      pairs.data[(a * classes + b) * classes + b] -= 1;
+    }
+  }
+  return pairs;
+}
+
+/** Cross entropies at the worst margins that the bounds allow, `[rows]`: log sum exp of their negatives. */
+export function worstCrossEntropies(tape: Tape, margins: Tensor): Tensor {
+  return tape.logSumExp(tape.scale(margins, -1));
+}

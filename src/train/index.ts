@@ -1,0 +1,14 @@
+export { type Architecture, parseArchitecture } from './architecture.js';
+export { attackLinf, type LinfAttack } from './attack.js';
+export { type DataSet, type LabelledData, loadLabelled, loadMnist } from './data.js';
+export { accuracy } from './evaluate.js';
+export { TrainableNetwork } from './network.js';
+export type { Recipe, Session, Settings, StepContext, StepLoss, TrainingOptions } from './recipe.js';
+export { findRecipe, recipes } from './recipes/index.js';
+export {
+  type EpochRecord,
+  type StepProgress,
+  type TrainRequest,
+  type TrainResult,
+  train,
+} from './trainer.js';

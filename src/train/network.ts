@@ -1,0 +1,116 @@
+import { type Arithmetic, type Tape, Tensor } from '../autodiff/index.js';
+import { type Graph, type GraphNode, type Model, exportOnnx, loadModel } from '../model/index.js';
+import { sizeOf } from '../tensor.js';
+import type { Architecture, ConvLayer, LinearLayer } from './architecture.js';
+import { derivedSeed } from './seeds.js';
+
+/** A layer's weights: `[outputs, inputs]` or `[outputs, channels, kernel, kernel]`, and bias `[outputs]`. */
+export interface TrainableLayer {
+  readonly spec: LinearLayer | ConvLayer;
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+/** The weights of an architecture, changed in place by training. */
+export class TrainableNetwork {
+  readonly architecture: Architecture;
+  readonly layers: readonly TrainableLayer[];
+
+  /** Weights uniform with variance 2 / fan-in (He), biases zero. */
+  constructor(architecture: Architecture, arithmetic: Arithmetic, seed: number) {
+    this.architecture = architecture;
+    this.layers = architecture.layers.map((spec, k) => {
+      const shape = weightShape(spec, architecture.shapes[k]);
+      const weight = new Tensor(arithmetic.allocate(sizeOf(shape)), shape);
+      const bound = Math.sqrt(6 / sizeOf(shape.slice(1)));
+      arithmetic.uniform(weight.data, derivedSeed(seed, 0x1417, k), -bound, bound);
+      return { spec, weight, bias: new Tensor(arithmetic.allocate(spec.outputs), [spec.outputs]) };
+    });
+  }
+
+  /** Weight and bias of every layer in turn. */
+  get parameters(): readonly Tensor[] {
+    return this.layers.flatMap(({ weight, bias }) => [weight, bias]);
+  }
+
+  get inputSize(): number {
+    return sizeOf(this.architecture.shapes[0]);
+  }
+
+  get outputSize(): number {
+    return this.layers[this.layers.length - 1].spec.outputs;
+  }
+
+  copyFrom(other: TrainableNetwork): void {
+    this.parameters.forEach(({ data }, i) => data.set(other.parameters[i].data));
+  }
+
+  /** One layer, x `[rows, features]` or `[rows, channels, height, width]`, without the ReLU. */
+  layer(tape: Tape, k: number, x: Tensor): Tensor {
+    const { spec, weight, bias } = this.layers[k];
+    const rows = x.shape[0];
+    if (spec.kind === 'linear') {
+      const flat = x.shape.length === 2 ? x : tape.reshape(x, [rows, x.size / rows]);
+      return tape.linear(flat, weight, bias);
+    }
+    const shape = [rows, ...this.architecture.shapes[k]];
+    const map = x.shape.length === 4 ? x : tape.reshape(x, shape);
+    return tape.conv2d(map, weight, bias, convOptions(spec));
+  }
+
+  /** Logits `[rows, outputs]` of images `[rows, inputs]`. */
+  forward(tape: Tape, images: Tensor): Tensor {
+    return this.layers.reduce((x, _, k) => this.layer(tape, k, k === 0 ? x : tape.relu(x)), images);
+  }
+
+  /** The network as bulwark verifies it. Weights are shared, not copied. */
+  graph(): Graph {
+    const { shapes } = this.architecture;
+    const nodes: GraphNode[] = [{ op: 'input', name: 'image', shape: shapes[0] }];
+    const push = (node: GraphNode): number => nodes.push(node) - 1;
+    this.layers.forEach(({ spec, weight, bias }, k) => {
+      let input = nodes.length - 1;
+      const name = `layer${k + 1}`;
+      if (k > 0) input = push({ op: 'relu', name: `relu${k}`, shape: shapes[k], input });
+      if (spec.kind === 'linear') {
+        if (shapes[k].length > 1) {
+          input = push({ op: 'reshape', name: `flat${k + 1}`, shape: [sizeOf(shapes[k])], input });
+        }
+        push({ op: 'linear', name, shape: [spec.outputs], input, weight: weight.data, bias: bias.data });
+        return;
+      }
+      const { kernel, stride, pad } = spec;
+      push({
+        op: 'conv',
+        name,
+        shape: shapes[k + 1],
+        input,
+        weight: weight.data,
+        bias: bias.data,
+        kernel: [kernel, kernel],
+        strides: [stride, stride],
+        pads: [pad, pad, pad, pad],
+        dilations: [1, 1],
+        group: 1,
+      });
+    });
+    return { nodes, inputName: 'image', outputName: 'logits' };
+  }
+
+  /** The weights of this moment as an immutable model. */
+  model(): Promise<Model> {
+    return loadModel(exportOnnx(this.graph()));
+  }
+}
+
+export function convOptions({ stride, pad }: ConvLayer): {
+  strides: [number, number];
+  pads: [number, number];
+} {
+  return { strides: [stride, stride], pads: [pad, pad] };
+}
+
+function weightShape(spec: LinearLayer | ConvLayer, input: readonly number[]): number[] {
+  if (spec.kind === 'linear') return [spec.outputs, sizeOf(input)];
+  return [spec.outputs, input[0], spec.kernel, spec.kernel];
+}

@@ -1,0 +1,59 @@
+import { type Tape, Tensor } from '../autodiff/index.js';
+
+export interface OptimiserOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Decoupled weight decay, in units of the learning rate. */
+  readonly weightDecay: number;
+  /** Largest length of the whole gradient; longer ones are scaled down to it. 0: no limit. */
+  readonly clip: number;
+}
+
+/** Adam with decoupled weight decay on weights that live outside the tape. */
+export class Optimiser {
+  readonly #tape: Tape;
+  readonly #parameters: readonly Tensor[];
+  readonly #options: OptimiserOptions;
+  readonly #first: Tensor[];
+  readonly #second: Tensor[];
+
+  constructor(tape: Tape, parameters: readonly Tensor[], options: OptimiserOptions) {
+    const zeros = ({ size, shape }: Tensor): Tensor => new Tensor(tape.arithmetic.allocate(size), shape);
+    this.#tape = tape;
+    this.#parameters = parameters;
+    this.#options = options;
+    this.#first = parameters.map(zeros);
+    this.#second = parameters.map(zeros);
+  }
+
+  /** Both moments of every parameter: what a checkpoint keeps beside the number of steps. */
+  get state(): readonly Tensor[] {
+    return [...this.#first, ...this.#second];
+  }
+
+  /** One step; `count` is 1 for the first. Returns the gradient's length before clipping. */
+  step(gradients: readonly Tensor[], rate: number, count: number): number {
+    const { clip, weightDecay, ...betas } = this.#options;
+    const length = this.#length(gradients);
+    const gradientScale = clip > 0 && length > clip ? clip / length : 1;
+    this.#parameters.forEach(({ data }, i) => {
+      const form = { ...betas, rate, decay: weightDecay, step: count, gradientScale };
+      const [first, second] = [this.#first[i].data, this.#second[i].data];
+      this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form);
+    });
+    return length;
+  }
+
+  #length(gradients: readonly Tensor[]): number {
+    const total = this.#tape.scope(() =>
+      gradients.reduce((sum, gradient) => sum + this.#tape.sum(this.#tape.square(gradient)).item(), 0),
+    );
+    return Math.sqrt(total);
+  }
+}
+
+/** Learning rate at `progress` (0 to 1) of the run: half a cosine from `rate` to `finalRate`. */
+export function cosineRate(rate: number, finalRate: number, progress: number): number {
+  return finalRate + ((rate - finalRate) * (1 + Math.cos(Math.PI * Math.min(1, progress)))) / 2;
+}
