@@ -147,7 +147,7 @@ describe('bounds that are known', () => {
       clip: null,
       label: 0,
       assurance: 'real' as const,
-      norms: claimNorms(checker.layers, checker.norms),
+      norms: claimNorms(checker),
     };
     const bound = (boxes: BoxClaim[], proof: Proof) =>
       checker.bounds({ ...certificate, boxes, rows: [proof] }, center)[0];

@@ -24,11 +24,16 @@ export function gamma(n: number): number {
   return 2.3e-16 * (n + 8);
 }
 
+/** @throws CertificateError unless the condition holds. */
+export function demand(condition: boolean, otherwise: string): asserts condition {
+  if (!condition) throw new CertificateError(otherwise);
+}
+
 /** @throws CertificateError for a NaN, or a number above 2^150. */
 export function checked(x: Float64Array, what: string): Float64Array {
   const bad = x.findIndex((value) => !(Math.abs(value) <= 2 ** 150));
-  if (bad < 0) return x;
-  throw new CertificateError(`${what} has the value ${x[bad]}, which the checker does not compute with`);
+  demand(bad < 0, `${what} has the value ${x[bad]}, which the checker does not compute with`);
+  return x;
 }
 
 /** An upper bound of the euclidean norm (Lemma 1). */

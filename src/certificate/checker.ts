@@ -5,12 +5,13 @@
  * proven, boxes are derived, and splits cover the region because each comes with both of its sides.
  */
 import { createHash } from 'node:crypto';
-import { CertificateError } from '../errors.js';
 import type { Model } from '../model/index.js';
+import { demand } from './arithmetic.js';
 import { lowerBound } from './dual.js';
 import { type Fact, type Problem, derive, regionOf } from './facts.js';
-import { type BoxClaim, type Certificate, type Header, type Proof, readCertificate } from './format.js';
-import { type Layer, Norms, layersOf } from './network.js';
+import { type BoxClaim, type Certificate, type Proof, readCertificate } from './format.js';
+import { type Layer, layersOf } from './network.js';
+import { hasNorm } from './norm.js';
 
 /** The image that a certificate is about, in the units of the data. */
 export interface CheckedImage {
@@ -21,10 +22,11 @@ export interface CheckedImage {
 
 export class CertificateChecker {
   readonly layers: readonly Layer[];
-  readonly norms: Norms;
   /** Features of each ReLU, in graph order. */
   readonly reluSizes: readonly number[];
   readonly #model: Model;
+  /** For each affine node the smallest norm of its chain that is proven. */
+  readonly #norms: number[] = [];
 
   /**
    * @param model with the normalization, if there is one.
@@ -33,7 +35,6 @@ export class CertificateChecker {
   constructor(model: Model) {
     this.#model = model;
     this.layers = layersOf(model.graph);
-    this.norms = new Norms(this.layers);
     this.reluSizes = this.layers.flatMap(({ op, size }) => (op === 'relu' ? [size] : []));
   }
 
@@ -47,27 +48,44 @@ export class CertificateChecker {
   check(bytes: Uint8Array, imageAt: (index: number) => CheckedImage | undefined): Certificate {
     const certificate = readCertificate(bytes, this.reluSizes);
     const image = imageAt(certificate.index);
-    if (!image) throw new CertificateError(`the data have no image ${certificate.index}`);
-    this.#identify(certificate, image);
+    demand(image !== undefined, `the data have no image ${certificate.index}`);
+    const { sha256, normalization } = this.#model;
+    same('model (SHA-256)', certificate.model, sha256);
+    const constants = normalization ? hashOf(normalization.mean, normalization.std) : null;
+    same('normalization', certificate.normalization, constants);
+    same('image (SHA-256)', certificate.center, hashOf(image.center));
+    if (image.label !== undefined) same('label', certificate.label, image.label);
     const bounds = this.bounds(certificate, image.center);
     certificate.margins.forEach((claim, row) => {
-      if (Number.isFinite(bounds[row]) && bounds[row] >= claim && claim > 0) return;
-      throw new CertificateError(
-        `row ${row} is claimed to be at least ${claim}, but ${bounds[row]} is proven`,
-      );
+      const fine = Number.isFinite(bounds[row]) && bounds[row] >= claim && claim > 0;
+      demand(fine, `row ${row} is claimed to be at least ${claim}, but ${bounds[row]} is proven`);
     });
     return certificate;
+  }
+
+  /** Whether `claim` is proven to be an upper bound of the norm of the chain that ends in an affine node. */
+  provesNorm(at: number, claim: number): boolean {
+    if (claim >= this.#norms[at]) return true;
+    const { affine, shape } = this.layers[at];
+    const { chain, error, start } = affine!;
+    if (!hasNorm(chain, error, [shape, this.layers[start].shape], claim)) return false;
+    this.#norms[at] = claim;
+    return true;
   }
 
   /** The bounds of the rows that a certificate's multipliers prove, whatever it claims. */
   bounds(certificate: Omit<Certificate, 'margins'>, center: Float64Array): Float64Array {
     const { layers } = this;
-    const { label, assurance, boxes, rows } = certificate;
+    const { label, assurance, norms, boxes, rows } = certificate;
     const [inputs, outputs] = [layers[0].size, layers[layers.length - 1].size];
     same('features of the image', center.length, inputs);
     same('rows', rows.length, outputs - 1);
-    if (!(label < outputs)) throw new CertificateError(`the label is ${label} of ${outputs} classes`);
-    const norms = this.norms.prove(certificate.norms);
+    demand(label < outputs, `the label is ${label} of ${outputs} classes`);
+    same('norms', norms.length, layers.length);
+    layers.forEach(({ affine }, at) => {
+      const fine = !affine || this.provesNorm(at, norms[at]);
+      demand(fine, `norm ${at} is claimed to be ${norms[at]}, which could not be proven`);
+    });
     const problem = { layers, norms, assurance, region: regionOf(certificate, center) };
     const facts = factsOf(problem, boxes);
     return Float64Array.from(rows, (proof, row) => {
@@ -76,16 +94,6 @@ export class CertificateChecker {
       c[row < label ? row : row + 1] = -1;
       return proven(problem, facts, c, proof);
     });
-  }
-
-  /** That the certificate is about this model and this image. */
-  #identify(header: Header, { center, label }: CheckedImage): void {
-    const { sha256, normalization } = this.#model;
-    same('model (SHA-256)', header.model, sha256);
-    const constants = normalization ? hashOf(normalization.mean, normalization.std) : null;
-    same('normalization', header.normalization, constants);
-    same('image (SHA-256)', header.center, hashOf(center));
-    if (label !== undefined) same('label', header.label, label);
   }
 }
 
@@ -105,12 +113,12 @@ export function factsOf(problem: Problem, boxes: readonly BoxClaim[]): Fact[] {
       row[neuron] = active ? 1 : -1;
       const bound = lowerBound(problem, facts, from[0], row, multipliers);
       const cut = cutAt(facts[from[0]], neuron, active, bound);
-      if (!cut) throw new CertificateError(`box claim ${next} leaves nothing of neuron ${neuron}`);
+      demand(cut !== undefined, `box claim ${next} leaves nothing of neuron ${neuron}`);
       facts[from[0]] = cut;
     }
     facts.push(derive(problem, facts, at));
   });
-  if (next < boxes.length) throw new CertificateError('box claims are not in the order of the ReLUs');
+  demand(next === boxes.length, 'box claims are not in the order of the ReLUs');
   return facts;
 }
 
@@ -143,14 +151,14 @@ function proven(problem: Problem, facts: readonly Fact[], row: Float64Array, pro
 export function hashOf(...arrays: Float64Array[]): string {
   const hash = createHash('sha256');
   for (const values of arrays) {
-    const view = new DataView(new ArrayBuffer(8 * values.length));
-    values.forEach((value, i) => view.setFloat64(8 * i, value, true));
-    hash.update(new Uint8Array(view.buffer));
+    const bytes = Buffer.alloc(8 * values.length);
+    values.forEach((value, i) => bytes.writeDoubleLE(value, 8 * i));
+    hash.update(bytes);
   }
   return hash.digest('hex');
 }
 
 function same(what: string, found: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(found), JSON.stringify(expected)];
-  if (a !== b) throw new CertificateError(`the ${what} differs: the certificate has ${a}, expected ${b}`);
+  demand(a === b, `the ${what} differs: the certificate has ${a}, expected ${b}`);
 }

@@ -85,38 +85,28 @@ function l1Price({ eps, lower, upper }: Region, a: Float64Array): number {
   return 0;
 }
 
-/** A lower bound of `c relu(z) - v z + lambda/2 (z - centre)^2` over [low, high]. */
-function phi(c: number, v: number, lambda: number, centre: number, low: number, high: number): number {
-  const part = (t: number, from: number, to: number): number =>
-    parabola(t, Math.abs(c) + Math.abs(v), lambda, centre, from, to);
-  if (low >= 0) return part(c - v, low, high);
-  if (high <= 0) return part(-v, low, high);
-  return Math.min(part(c - v, 0, high), part(-v, low, 0));
-}
-
 /**
- * A lower bound of `q(z) = t z + lambda/2 (z - centre)^2` over [low, high], for all t within 3 u scale of
- * the given one, |t| <= scale.
+ * A lower bound of `c relu(z) - v z + lambda/2 (z - centre)^2` over [low, high]: of the parabolas
+ * `q(z) = t z + lambda/2 (z - centre)^2` on both sides of 0, for all t within 3 u scale of the given ones.
  *
- * Lemma 6. q is convex, so q(z) >= q(p) + q'(p) (z - p) for any p in the interval, and over the interval
- * the second term is at least -max(q', 0) (p - low) - max(-q', 0) (high - p). Here p is the computed
+ * Lemma 6. q is convex, so q(z) >= q(p) + q'(p) (z - p) for any p in an interval, and over the interval
+ * the second term is at least -max(q', 0) (p - from) - max(-q', 0) (to - p). Here p is the computed
  * minimiser, but every p is sound. The computed q' is off by less than `slack`: t by 3 u scale, the
  * difference, product and sum by u each; the computed q(p) by less than 16 u of its terms.
  */
-function parabola(
-  t: number,
-  scale: number,
-  lambda: number,
-  centre: number,
-  low: number,
-  high: number,
-): number {
-  const wanted = lambda > 0 ? centre - t / lambda : t > 0 ? low : high;
-  const p = Math.min(Math.max(wanted, low), high);
-  const away = p - centre;
-  const half = 0.5 * lambda * away * away;
-  const derivative = t + lambda * away;
-  const slack = 8 * unit * (scale + lambda * Math.abs(away)) + tiny;
-  const drop = Math.max(derivative + slack, 0) * (p - low) + Math.max(slack - derivative, 0) * (high - p);
-  return t * p + half - 16 * unit * (scale * Math.abs(p) + half) - drop * (1 + 16 * unit);
+function phi(c: number, v: number, lambda: number, centre: number, low: number, high: number): number {
+  const scale = Math.abs(c) + Math.abs(v);
+  const parabola = (t: number, from: number, to: number): number => {
+    const wanted = lambda > 0 ? centre - t / lambda : t > 0 ? from : to;
+    const p = Math.min(Math.max(wanted, from), to);
+    const away = p - centre;
+    const half = 0.5 * lambda * away * away;
+    const derivative = t + lambda * away;
+    const slack = 8 * unit * (scale + lambda * Math.abs(away)) + tiny;
+    const drop = Math.max(derivative + slack, 0) * (p - from) + Math.max(slack - derivative, 0) * (to - p);
+    return t * p + half - 16 * unit * (scale * Math.abs(p) + half) - drop * (1 + 16 * unit);
+  };
+  if (low >= 0) return parabola(c - v, low, high);
+  if (high <= 0) return parabola(-v, low, high);
+  return Math.min(parabola(c - v, 0, high), parabola(-v, low, 0));
 }

@@ -12,12 +12,11 @@
  * Lemma 5. A float32 sum of n <= 10^5 products and a bias is off by at most 6e-8 (n + 4) m (u = 2^-24, the
  * rounding of the constants included; a scale may be (x - mean) / std), and by less than 2^-124 for each
  * term (underflow or flushing of a product or a factor, times its partner), provided m stays below 2^125,
- * so that nothing overflows.
+ * so that nothing overflows. A ReLU or an input is one term.
  */
-import { CertificateError } from '../errors.js';
-import { checked, gamma, largest, normUp, tiny } from './arithmetic.js';
+import { checked, demand, gamma, largest, normUp, tiny } from './arithmetic.js';
 import type { Assurance, Ball } from './format.js';
-import { absTimes, foldRows, times } from './matrix.js';
+import { foldRows, magnitudes, times } from './matrix.js';
 import type { Affine, Layer } from './network.js';
 
 export interface Problem {
@@ -55,7 +54,7 @@ export function regionOf({ kind, eps, clip }: Ball, center: Float64Array): Regio
   const down = (x: number): number => x - gamma(1) * Math.abs(x);
   const [low, high] = clip ?? [-Infinity, Infinity];
   const outside = center.findIndex((x) => !(x >= low && x <= high));
-  if (outside >= 0) throw new CertificateError(`the centre is outside the clip range at feature ${outside}`);
+  demand(outside < 0, `the centre is outside the clip range at feature ${outside}`);
   const lower = center.map((x) => Math.max(-eps, down(low - x)));
   const upper = center.map((x) => Math.min(eps, -down(x - high)));
   return { kind, eps, center, lower, upper };
@@ -83,7 +82,7 @@ function factOf(problem: Problem, facts: readonly Fact[], at: number): Fact {
   if (op === 'relu') {
     const relu = (x: Float64Array): Float64Array => x.map((value) => Math.max(value, 0));
     const box = { lower: relu(a.lower), upper: relu(a.upper) };
-    return { ...box, nominal: relu(a.nominal), radius: a.radius, loss: drift, drift };
+    return { ...box, nominal: relu(a.nominal), radius: a.radius, loss: lossOf(problem, drift), drift };
   }
   // The gamma in `loss` also pays for the rounding of the box's ends.
   const add = (x: Float64Array, y: Float64Array): Float64Array => x.map((value, i) => value + y[i]);
@@ -116,13 +115,14 @@ function widened(lower: Float64Array, upper: Float64Array, by: Float64Array): Pi
  */
 function affineFact(problem: Problem, before: Fact, start: Fact, affine: Affine, norm: number): Fact {
   const { matrix, bias, chain, error, rowNorms, rowMaxima } = affine;
+  const size = magnitudes(matrix);
   const g = gamma(matrix.rows + matrix.columns + chain.columns);
   const x = magnitude(before);
-  const sums = absTimes(matrix, x).map((sum, i) => sum + Math.abs(bias[i]));
+  const sums = times(size, x).map((sum, i) => sum + Math.abs(bias[i]));
   const width = largest(foldRows(matrix, (count) => count + 1));
   const loss = lossOf(problem, sums, g, width, largest(x) + largest(matrix.value));
   const nominal = times(matrix, before.nominal).map((sum, i) => sum + bias[i]);
-  const drift = absTimes(matrix, before.drift).map((sum, i) => (sum + loss[i]) * (1 + g));
+  const drift = times(size, before.drift).map((sum, i) => (sum + loss[i]) * (1 + g));
 
   const middle = start.nominal.map((n, i) => (start.lower[i] + start.upper[i]) / 2 - n);
   const shift = times(chain, middle);
@@ -131,7 +131,7 @@ function affineFact(problem: Problem, before: Fact, start: Fact, affine: Affine,
   const halves = middle.map(
     (m, i) => (start.upper[i] - start.lower[i]) / 2 + gamma(1) * most[i] + g * Math.abs(m),
   );
-  const box = absTimes(chain, halves).map(
+  const box = times(magnitudes(chain), halves).map(
     (sum, i) => (sum + error * start.radius + gamma(3) * Math.abs(shift[i])) * (1 + g),
   );
   const { kind, eps } = problem.region;
@@ -152,8 +152,8 @@ function affineFact(problem: Problem, before: Fact, start: Fact, affine: Affine,
 function lossOf({ assurance }: Problem, m: Float64Array, g = gamma(1), n = 0, factor = 0): Float64Array {
   const up = 1 + g;
   if (assurance === 'real') return m.map((sum) => g * sum * up + tiny);
-  if (!(n <= 1e5 && Math.max(largest(m), factor) * up < 2 ** 125))
-    throw new CertificateError('float32 overflow cannot be excluded');
+  const most = Math.max(largest(m), factor) * up;
+  demand(n <= 1e5 && most < 2 ** 125, 'float32 overflow cannot be excluded');
   const small = (n + 1) * 2 ** -124 * (1 + factor);
   return m.map((sum) => ((g + 6e-8 * (n + 4)) * sum + small) * up + tiny);
 }

@@ -1,10 +1,10 @@
 /** Reading a certificate file, version 2; docs/certificate-format.md describes it byte by byte. */
 import { createHash } from 'node:crypto';
 import { CertificateError } from '../errors.js';
+import { demand } from './arithmetic.js';
 
 export const magic = 'BULWARK\n';
 export const version = 2;
-const headerAt = magic.length + 8;
 const hashBytes = 32;
 const mostHeader = 2 ** 24;
 /** Splits above one leaf. */
@@ -31,7 +31,7 @@ export interface Header extends Ball {
   readonly assurance: Assurance;
   /** What is claimed: every row is at least its margin, which is above 0. */
   readonly margins: readonly number[];
-  /** Upper bounds of the spectral norms of the affine nodes' chains. */
+  /** For each node of the graph: if it is affine, an upper bound of the spectral norm of its chain. */
   readonly norms: readonly number[];
 }
 
@@ -93,27 +93,16 @@ export function headerText(header: Header): string {
  */
 export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Certificate {
   const end = bytes.length - hashBytes;
-  const text = (from: number, to: number): string => Buffer.from(bytes.subarray(from, to)).toString('utf8');
-  demand(end >= headerAt, `the file has only ${bytes.length} bytes`);
-  demand(text(0, magic.length) === magic, 'the file does not begin like a certificate');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, end);
-  const found = view.getUint32(magic.length, true);
+  demand(end >= magic.length + 8, `the file has only ${bytes.length} bytes`);
+  const reader = new Reader(new DataView(bytes.buffer, bytes.byteOffset, end), sizes);
+  demand(reader.text(magic.length) === magic, 'the file does not begin like a certificate');
+  const found = reader.word();
   demand(found === version, `the format version is ${found}, expected ${version}`);
   const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  demand(
-    checksum.equals(bytes.subarray(end)),
-    'the checksum differs: the file is damaged, cut short or changed',
-  );
-  const length = view.getUint32(magic.length + 4, true);
-  demand(length <= mostHeader, `the header has ${length} bytes, at most ${mostHeader} are read`);
-  demand(headerAt + length <= end, `the file ends early: its header has ${length} bytes`);
-  const header = parseHeader(text(headerAt, headerAt + length));
-  const payload = new DataView(bytes.buffer, bytes.byteOffset + headerAt + length, end - headerAt - length);
-  return { ...header, ...new Reader(payload, sizes).payload(header.margins.length) };
-}
-
-function demand(condition: boolean, message: string): void {
-  if (!condition) throw new CertificateError(message);
+  const whole = checksum.equals(bytes.subarray(end));
+  demand(whole, 'the checksum differs: the file is damaged, cut short or changed');
+  const header = parseHeader(reader.text(reader.word()));
+  return { ...header, ...reader.payload(header.margins.length) };
 }
 
 function parseHeader(text: string): Header {
@@ -138,12 +127,22 @@ class Reader {
     private readonly sizes: readonly number[],
   ) {}
 
+  word(): number {
+    return this.view.getUint32(this.#take(4), true);
+  }
+
+  text(length: number): string {
+    demand(length <= mostHeader, `the header has ${length} bytes, at most ${mostHeader} are read`);
+    const { buffer, byteOffset } = this.view;
+    return Buffer.from(buffer, byteOffset + this.#take(length), length).toString('utf8');
+  }
+
   payload(rowCount: number): Pick<Certificate, 'boxes' | 'rows'> {
-    const count = this.#word();
+    const count = this.word();
     const boxes: BoxClaim[] = [];
     while (boxes.length < count) {
       const at = this.#neuron();
-      const active = this.#word() !== 0;
+      const active = this.word() !== 0;
       boxes.push({ ...at, active, multipliers: this.#multipliers(this.sizes.slice(0, at.relu)) });
     }
     const rows = Array.from({ length: rowCount }, () => this.#proof(0));
@@ -152,20 +151,16 @@ class Reader {
     return { boxes, rows };
   }
 
-  /** The place of the next `count` words. */
-  #take(count: number): number {
+  /** The place of the next `bytes` bytes. */
+  #take(bytes: number): number {
     const [at, left] = [this.#at, this.view.byteLength - this.#at];
-    demand(4 * count <= left, `the file ends early: ${count} words expected in ${left} bytes`);
-    this.#at += 4 * count;
+    demand(bytes <= left, `the file ends early: ${bytes} bytes expected at ${at}, ${left} left`);
+    this.#at += bytes;
     return at;
   }
 
-  #word(): number {
-    return this.view.getUint32(this.#take(1), true);
-  }
-
   #floats(count: number, what: string, least: number): Float32Array {
-    const at = this.#take(count);
+    const at = this.#take(4 * count);
     const values = new Float32Array(count).map((_, i) => this.view.getFloat32(at + 4 * i, true));
     const bad = values.findIndex((value) => !(Number.isFinite(value) && value >= least));
     demand(bad < 0, `a ${what} is ${values[bad]}`);
@@ -173,14 +168,14 @@ class Reader {
   }
 
   #neuron(): { relu: number; neuron: number } {
-    const [relu, neuron] = [this.#word(), this.#word()];
+    const [relu, neuron] = [this.word(), this.word()];
     demand(neuron < this.sizes[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
     return { relu, neuron };
   }
 
   #proof(depth: number): Proof {
     demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
-    if (this.#word() === 0) return this.#multipliers(this.sizes);
+    if (this.word() === 0) return this.#multipliers(this.sizes);
     return { ...this.#neuron(), sides: [this.#proof(depth + 1), this.#proof(depth + 1)] };
   }
 

@@ -8,12 +8,10 @@
  * |A C' - fl(A C')| <= gamma(n) |A| |C'|, and Frobenius norms are submultiplicative and see absolute
  * values only. What bounds C' bounds C with `e` added: its norm, and the norm and entries of a row.
  */
-import { CertificateError } from '../errors.js';
 import type { Graph } from '../model/graph.js';
 import { sizeOf } from '../tensor.js';
 import { gamma, normUp, tiny } from './arithmetic.js';
 import { type AffineNode, type Matrix, biasOf, foldRows, matrixOf, product } from './matrix.js';
-import { hasNorm } from './norm.js';
 
 /** One node of the graph, with the same number. */
 export interface Layer {
@@ -74,38 +72,4 @@ function affineOf(node: AffineNode, graph: Graph, from: number, before?: Affine)
   const rowNorms = squares.map((square) => (Math.sqrt(square + tiny) + error) * up);
   const rowMaxima = foldRows(chain, Math.max).map((entry) => (entry + error) * up);
   return { matrix, bias: biasOf(node), start, chain, error, rowNorms, rowMaxima };
-}
-
-/** Proves the spectral norms that certificates claim; remembers what is proven. */
-export class Norms {
-  readonly #proven: number[] = [];
-
-  constructor(private readonly layers: readonly Layer[]) {}
-
-  /** Whether `claim` is proven to be an upper bound of the norm of the chain that ends in a node. */
-  holds(at: number, claim: number): boolean {
-    if (claim >= this.#proven[at]) return true;
-    const { affine, shape } = this.layers[at];
-    const { chain, error, start } = affine!;
-    if (!hasNorm(chain, error, [shape, this.layers[start].shape], claim)) return false;
-    this.#proven[at] = claim;
-    return true;
-  }
-
-  /**
-   * @param claims one for each affine node, in order.
-   * @returns the norm of each layer's chain (0 where there is none).
-   * @throws CertificateError if one could not be proven.
-   */
-  prove(claims: readonly number[]): number[] {
-    let next = 0;
-    const norms = this.layers.map(({ affine }, i) => {
-      if (!affine) return 0;
-      const claim = claims[next++] ?? NaN;
-      if (this.holds(i, claim)) return claim;
-      throw new CertificateError(`norm ${next - 1} is claimed to be ${claim}, which could not be proven`);
-    });
-    if (claims.length === next) return norms;
-    throw new CertificateError(`there are ${claims.length} norms, the network has ${next} affine nodes`);
-  }
 }

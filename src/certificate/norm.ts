@@ -46,18 +46,14 @@ export function hasNorm(
   return isPositiveDefinite(gram(side), side.first, mu * (1 - gamma(3)));
 }
 
-/** G = terms^T terms, its features in an order that keeps neighbours near. */
-interface Side {
-  readonly terms: Matrix;
-  /** Position in G of each feature: pixel by pixel. */
-  readonly order: Int32Array;
-  /** The first entry that is not zero in each row of G; a factor has no others (George and Liu). */
-  readonly first: Int32Array;
-  readonly work: number;
-  readonly numbers: number;
-}
+/**
+ * G = terms^T terms with its features in an order that keeps neighbours near: `order` is the place of each
+ * feature in G, pixel by pixel; `first` the first entry of each row of G that is not zero (a factor has no
+ * others); `numbers` and `work` are what a factor holds and takes.
+ */
+type Side = ReturnType<typeof envelope>;
 
-function envelope(terms: Matrix, shape: readonly number[]): Side {
+function envelope(terms: Matrix, shape: readonly number[]) {
   const channels = shape.length === 3 ? shape[0] : terms.columns;
   const pixels = terms.columns / channels;
   const order = new Int32Array(terms.columns).map((_, i) => (i % pixels) * channels + Math.floor(i / pixels));

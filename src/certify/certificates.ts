@@ -68,7 +68,7 @@ export class CertificateMaker {
   constructor(model: Model) {
     this.#model = model;
     this.#checker = new CertificateChecker(model);
-    this.#norms = claimNorms(this.#checker.layers, this.#checker.norms);
+    this.#norms = claimNorms(this.#checker);
   }
 
   /**

@@ -1,29 +1,28 @@
 /** Spectral norms that certificates claim: guessed here, proven by the checker. */
 import { type Matrix, times, transposedTimes } from '../certificate/matrix.js';
-import type { Layer, Norms } from '../certificate/network.js';
+import type { CertificateChecker } from '../certificate/index.js';
 import { CertificateError } from '../errors.js';
 
 /** Lanczos steps; the guess is then usually right to ten digits. */
 const mostSteps = 200;
 
 /**
- * One claim for each affine node, in order, as small as the checker can prove it.
+ * One claim for each node of the graph, as small as the checker can prove it; 0 where it is not affine.
  *
- * @param norms where they are proven.
  * @throws CertificateError if no bound of a layer can be proven.
  */
-export function claimNorms(layers: readonly Layer[], norms: Norms): number[] {
-  return layers.flatMap(({ affine }, at) => {
-    if (!affine) return [];
+export function claimNorms(checker: CertificateChecker): number[] {
+  return checker.layers.map(({ affine }, at) => {
+    if (!affine) return 0;
     const { chain, error } = affine;
     const guess = Math.sqrt(largestEigenvalue(chain)) + error;
     for (let slack = 1e-7; slack < 10; slack *= 4) {
       const claim = guess * (1 + slack) + 1e-100;
-      if (norms.holds(at, claim)) return [claim];
+      if (checker.provesNorm(at, claim)) return claim;
     }
     const simple = Math.sqrt(largestSum(chain, 'row') * largestSum(chain, 'column')) + error;
     const claim = simple * (1 + 1e-9) + 1e-100;
-    if (norms.holds(at, claim)) return [claim];
+    if (checker.provesNorm(at, claim)) return claim;
     throw new CertificateError(`no bound on the norm of the chain at node ${at} could be proven`);
   });
 }

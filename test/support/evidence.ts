@@ -32,7 +32,7 @@ export function derived(
   assurance: Assurance = 'real',
 ): Derived {
   const { layers } = checker;
-  const norms = checker.norms.prove(claimNorms(layers, checker.norms));
+  const norms = claimNorms(checker);
   const problem = { layers, norms, assurance, region: regionOf(ball, center) };
   return { problem, facts: factsOf(problem, []) };
 }
