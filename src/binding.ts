@@ -60,6 +60,8 @@ export interface NativeBoundsOptions {
   decay: number;
   /** A row leaves the batch as soon as its lower bound is positive. */
   stopWhenProven: boolean;
+  /** Only images whose rows are all believed positive are proven; see `assurance`. */
+  decidedOnly: boolean;
   /** Seconds for the whole call; 0 = no limit. What is proven by then is returned. */
   timeLimit: number;
   /** Also return `a`, `beta` with `C y + d >= a^T x + beta` on the region. */

@@ -45,6 +45,7 @@ it.skipIf(!there).each(networks)('$name', async ({ name, set, eps, clip, least }
     coefficients: false,
     multipliers: true,
     assurance: 'none' as const,
+    decidedOnly: false,
   };
   const region = toNativeRegion(ball('l2', centers, eps, clip ? { clip } : {}));
   const rows = specification.resolve(count, 10);

@@ -51,6 +51,23 @@ describe('calls', () => {
     });
   });
 
+  it('with decidedOnly, proves images whose rows all are positive and says nothing of others', async () => {
+    const region = ballL2(centers, 0.6, { clip: [0, 1] });
+    const rest = { specification: margins(labels), iterations: 20 };
+    const all = await verifier.bounds(model, region, rest);
+    const decided = await verifier.bounds(model, region, { ...rest, decidedOnly: true });
+    const positive = centers.map((_, image) =>
+      all.lower.subarray(image * 9, (image + 1) * 9).every((bound) => bound > 0),
+    );
+    expect(new Set(positive)).toEqual(new Set([true, false]));
+    positive.forEach((proven, image) => {
+      const expected = proven
+        ? all.lower.slice(image * 9, (image + 1) * 9)
+        : new Float64Array(9).fill(-Infinity);
+      expect(decided.lower.slice(image * 9, (image + 1) * 9)).toEqual(expected);
+    });
+  });
+
   it('several at once give what each gives alone', async () => {
     const region = ballL2(centers, 0.3, { clip: [0, 1] });
     const box = ballLinf(centers, 0.01);

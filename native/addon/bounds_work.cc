@@ -14,10 +14,10 @@ class BoundsWorker final : public PromiseWorker {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     options_ = readBoundsOptions(objectArgument(info, 3, "options"));
-    assurance_ = readAssurance(objectArgument(info, 3, "options"));
+    proof_ = readProofOptions(objectArgument(info, 3, "options"));
     wantsMultipliers_ = options_.multipliers;
-    options_.multipliers |= assurance_.has_value();
-    options_.headroom = headroomFor(assurance_);
+    options_.multipliers |= proof_.has_value();
+    options_.headroom = headroomFor(proof_);
   }
 
  private:
@@ -26,9 +26,9 @@ class BoundsWorker final : public PromiseWorker {
     result_ = computeBounds(
         model_->prepared, region_, specification_, options_, workers, [this] { return cancelled(); },
         [this](long done, long total) { progress(done, total); });
-    if (!assurance_) return;
+    if (!proof_) return;
     const StopCheck stop = [this] { return cancelled(); };
-    prove(model_->proof(stop), region_, specification_, *assurance_, *pool_, stop, result_);
+    prove(model_->proof(stop, onPool(*pool_)), region_, specification_, *proof_, *pool_, stop, result_);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -53,7 +53,7 @@ class BoundsWorker final : public PromiseWorker {
   Region region_;
   Specification specification_;
   BoundsOptions options_;
-  std::optional<proof::Arithmetic> assurance_;
+  std::optional<ProofOptions> proof_;
   bool wantsMultipliers_ = false;
   BoundsResult result_;
 };

@@ -66,13 +66,13 @@ Model::Model(std::vector<graph::Node> nodes)
       outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)),
       graph_(std::move(nodes)) {}
 
-ProofModel Model::proof(const StopCheck& stop) const {
-  if (!prepared.computeNorms(stop)) throw std::runtime_error("stopped before the norms were there");
+ProofModel Model::proof(const StopCheck& stop, const ParallelFor& parallel) const {
+  if (!prepared.computeNorms(stop, parallel)) throw std::runtime_error("stopped before the norms were there");
   const std::lock_guard lock(mutex_);
   if (!proof_) {
     proof_.emplace(graph_, [&](const Affine& affine) {
       const auto known = std::find(network.affines.begin(), network.affines.end(), affine);
-      if (known == network.affines.end()) return spectralNormBound(affine);
+      if (known == network.affines.end()) return spectralNormBound(affine, parallel);
       return prepared.norms().spectral[known - network.affines.begin()];
     });
   }

@@ -25,7 +25,7 @@ class Model {
 
   /// Made on first use; norms that the engine has proven are not proven again. Throws std::runtime_error
   /// where `stop` fires first.
-  ProofModel proof(const StopCheck& stop) const;
+  ProofModel proof(const StopCheck& stop, const ParallelFor& parallel) const;
 
  private:
   const std::vector<graph::Node> graph_;

@@ -6,12 +6,12 @@ namespace {
 
 class NormsWorker final : public PromiseWorker {
  public:
-  NormsWorker(const Napi::CallbackInfo& info, SharedModel model)
-      : PromiseWorker(info.Env(), Control::read(info, 1)), model_(std::move(model)) {}
+  NormsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
+      : PromiseWorker(info.Env(), Control::read(info, 1)), model_(std::move(model)), pool_(std::move(pool)) {}
 
  private:
   void execute() override {
-    model_->prepared.computeNorms([this] { return cancelled(); });
+    model_->prepared.computeNorms([this] { return cancelled(); }, onPool(*pool_));
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -31,12 +31,13 @@ class NormsWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
+  const SharedPool pool_;
 };
 
 }  // namespace
 
-PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool) {
-  return new NormsWorker(info, std::move(model));
+PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
+  return new NormsWorker(info, std::move(model), std::move(pool));
 }
 
 }  // namespace bulwark::addon

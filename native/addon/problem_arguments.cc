@@ -77,11 +77,14 @@ BoundsOptions readBoundsOptions(Napi::Object object) {
   return options;
 }
 
-std::optional<proof::Arithmetic> readAssurance(Napi::Object object) {
-  return Fields(object, "options")
-      .choice<std::optional<proof::Arithmetic>>("assurance", {{"none", std::nullopt},
-                                                              {"real", proof::Arithmetic::real},
-                                                              {"float32", proof::Arithmetic::float32}});
+std::optional<ProofOptions> readProofOptions(Napi::Object object) {
+  const Fields fields(object, "options");
+  const auto arithmetic = fields.choice<std::optional<proof::Arithmetic>>(
+      "assurance",
+      {{"none", std::nullopt}, {"real", proof::Arithmetic::real}, {"float32", proof::Arithmetic::float32}});
+  const bool decidedOnly = fields.boolean("decidedOnly");
+  if (!arithmetic) return {};
+  return ProofOptions{.arithmetic = *arithmetic, .decidedOnly = decidedOnly};
 }
 
 }  // namespace bulwark::addon

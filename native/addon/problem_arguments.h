@@ -16,7 +16,7 @@ Region readRegion(Napi::Object object, const Model& model);
 Specification readRows(Napi::Object object, const Model& model, int count);
 BoundsOptions readBoundsOptions(Napi::Object object);
 /// `assurance`: in which arithmetic bounds are to be proven; nothing for 'none'.
-std::optional<proof::Arithmetic> readAssurance(Napi::Object object);
+std::optional<ProofOptions> readProofOptions(Napi::Object object);
 
 /// `rows` vectors of order.size() features: ONNX order to stored order, and back.
 std::vector<double> toStored(const std::vector<double>& values, const std::vector<int32_t>& order);

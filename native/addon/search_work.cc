@@ -17,10 +17,10 @@ class SearchWorker final : public PromiseWorker {
     options_ = readBoundsOptions(options);
     const Fields fields(options, "options");
     search_.subproblems = fields.integer("subproblems", 0);
-    assurance_ = readAssurance(options);
+    proof_ = readProofOptions(options);
     wantsLeaves_ = options_.multipliers;
-    options_.headroom = search_.headroom = headroomFor(assurance_);
-    search_.leaves = options_.multipliers = options_.multipliers || assurance_;
+    options_.headroom = search_.headroom = headroomFor(proof_);
+    search_.leaves = options_.multipliers = options_.multipliers || proof_.has_value();
   }
 
  private:
@@ -29,9 +29,9 @@ class SearchWorker final : public PromiseWorker {
     result_ = completeBounds(
         model_->prepared, region_, specification_, options_, search_, workers, [this] { return cancelled(); },
         [this](long done, long total) { progress(done, total); });
-    if (!assurance_) return;
+    if (!proof_) return;
     const StopCheck stop = [this] { return cancelled(); };
-    prove(model_->proof(stop), region_, specification_, *assurance_, *pool_, stop, result_);
+    prove(model_->proof(stop, onPool(*pool_)), region_, specification_, *proof_, *pool_, stop, result_);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -66,7 +66,7 @@ class SearchWorker final : public PromiseWorker {
   Specification specification_;
   BoundsOptions options_;
   SearchOptions search_;
-  std::optional<proof::Arithmetic> assurance_;
+  std::optional<ProofOptions> proof_;
   bool wantsLeaves_ = false;
   CompleteResult result_;
 };

@@ -86,15 +86,15 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     }
   };
 
+  const bool evidence = !results.multipliers.empty();
   std::vector<float> slope;  // of all rows in the batch, read when the first of them is settled
   const auto settle = [&](int r, long row, double bound) {
     results.finished[row] = 1;
     done.fetch_add(1);
     visitor.settled(batch, r, row);
-    const bool evidence = !results.multipliers.empty(), affine = !results.slope.empty();
+    const bool affine = !results.slope.empty();
     // Evidence speaks for the last evaluation alone.
     if (evidence || affine) results.lower[row] = std::isnan(bound) ? -kInfinity : bound;
-    if (evidence) results.multipliers[row] = batch.multipliers(r);
     if (!affine) return;
     const size_t inputs = results.slope.size() / results.lower.size();
     if (slope.empty()) batch.readSlope(slope);
@@ -102,7 +102,13 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     results.offset[row] = results.lower[row] - batch.inputTerm()[r];
   };
 
-  std::vector<std::pair<int, long>> leaving;
+  std::vector<std::pair<int, long>> leaving;  // settled by this evaluation
+  const auto readEvidence = [&] {
+    std::vector<int> rows;
+    for (const auto& [r, row] : leaving) rows.push_back(r);
+    std::vector<Multipliers> read = batch.multipliers(rows);
+    for (size_t i = 0; i < leaving.size(); ++i) results.multipliers[leaving[i].second] = std::move(read[i]);
+  };
   std::vector<int32_t> better, recalled;
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
@@ -138,7 +144,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       }
       if (proven || last) {
         settle(r, row, bound);
-        if (visitor.follows()) leaving.emplace_back(r, row);
+        leaving.emplace_back(r, row);
         roster.retire(r);
         continue;
       }
@@ -147,10 +153,13 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
                                    (1 - std::pow(kBeta1, t)));
       correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
     }
+    if (evidence && !leaving.empty()) readEvidence();
     if (options.keepsBest) batch.remember(better);
-    if (roster.active() > 0 || !leaving.empty()) batch.ascend(step, correction);
+    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) batch.ascend(step, correction);
     if (options.keepsBest) batch.recall(recalled);
-    for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
+    if (visitor.follows()) {
+      for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
+    }
     leaving.clear();
   }
 }

@@ -106,7 +106,7 @@ std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& regi
   // Around a box, the ball of its half diagonal serves only methods that have nothing else.
   const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
   const bool balls = region.kind != InputKind::box || needsBall;
-  if (balls && !prepared.computeNorms(stop)) return nullptr;
+  if (balls && !prepared.computeNorms(stop, workers.parallel())) return nullptr;
   auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
   workers.each(images->blocks(), [&](int block, Backend& backend) {
     images->runNominal(backend, block);

@@ -39,8 +39,8 @@ class DualBatch {
   /// Keeps the first `blocks` blocks, where row r is what row source[r] was, with all its state.
   void compact(const std::vector<int32_t>& source, int blocks);
 
-  /// The multipliers of a row as of the last `evaluate`; slopes are those in effect, whatever the rule.
-  Multipliers multipliers(int row) const;
+  /// The multipliers of rows as of the last `evaluate`; slopes are those in effect, whatever the rule.
+  std::vector<Multipliers> multipliers(const std::vector<int>& rows) const;
   /// Starts a loaded row from these instead of fresh ones.
   void start(int row, const Multipliers& multipliers);
   /// Confines a loaded row to one side of a neuron that its box leaves open.

@@ -1,4 +1,6 @@
 // The rows of a batch: how they enter, move, and are read and set.
+#include <algorithm>
+
 #include "bounds/dual.h"
 
 namespace bulwark {
@@ -139,20 +141,44 @@ void DualBatch::readInto(int row, View view, std::vector<float>& values) const {
   backend_.readRow(view, row, values.data());
 }
 
-Multipliers DualBatch::multipliers(int row) const {
-  Multipliers out;
-  ReluRow relu;
+std::vector<Multipliers> DualBatch::multipliers(const std::vector<int>& wanted) const {
+  std::vector<Multipliers> out(wanted.size());
+  // Row by row, every feature costs a cache line; of many rows, one pass over the block costs less.
+  const bool whole = 4 * wanted.size() >= static_cast<size_t>(lanes_);
+  const auto fetch = [&](View view, std::vector<float>& into) {
+    const size_t features = view.features;
+    into.resize(features * rows());
+    if (whole) return backend_.unpack(view, into.data(), rows());
+    for (const int row : wanted) backend_.readRow(view, row, into.data() + row * features);
+  };
+  std::vector<float> slope, zhat, lower, upper, c, inputLambda;
   for (size_t k = 0; k < layers_.size(); ++k) {
-    if (preset_.rule == SlopeRule::free && layers_[k].lambda[row] != 0) {
-      readInto(row, layers_[k].relu.slope, relu.slope);  // in effect as they are
-    } else {
-      readRelu(row, static_cast<int>(k), relu);
+    const Layer& layer = layers_[k];
+    const size_t features = layer.relu.slope.features;
+    const auto asChosen = [&](int row) { return preset_.rule == SlopeRule::free && layer.lambda[row] != 0; };
+    fetch(layer.relu.slope, slope);
+    if (!std::all_of(wanted.begin(), wanted.end(), asChosen)) {
+      fetch(layer.relu.zhat, zhat);
+      fetch(layer.relu.lower, lower);
+      fetch(layer.relu.upper, upper);
+      fetch(signal_[layer.node], c);
     }
-    out.slope.push_back(relu.slope);
-    out.lambda.push_back(layers_[k].lambda[row]);
-    out.guess.push_back(layers_[k].guess[row]);
+    for (size_t which = 0; which < wanted.size(); ++which) {
+      const int row = wanted[which];
+      const auto first = slope.begin() + static_cast<ptrdiff_t>(row * features);
+      std::vector<float>& values =
+          out[which].slope.emplace_back(first, first + static_cast<ptrdiff_t>(features));
+      out[which].lambda.push_back(layer.lambda[row]);
+      out[which].guess.push_back(layer.guess[row]);
+      if (asChosen(row)) continue;
+      for (size_t i = 0, at = row * features; i < features; ++i, ++at) {
+        values[i] =
+            slopeInEffect(preset_.rule, layer.lambda[row], zhat[at], lower[at], upper[at], c[at], values[i]);
+      }
+    }
   }
-  backend_.readRow(asView(input_.lambda), row, &out.inputLambda);
+  fetch(asView(input_.lambda), inputLambda);
+  for (size_t which = 0; which < wanted.size(); ++which) out[which].inputLambda = inputLambda[wanted[which]];
   return out;
 }
 

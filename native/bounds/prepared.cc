@@ -1,10 +1,10 @@
 #include "bounds/prepared.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "network/norms.h"
-#include "network/spectral.h"
 
 namespace bulwark {
 
@@ -22,16 +22,23 @@ std::vector<float> roundedUp(const std::vector<double>& values) {
 
 }  // namespace
 
-bool Prepared::computeNorms(const StopCheck& stop) const {
+bool Prepared::computeNorms(const StopCheck& stop, const ParallelFor& parallel) const {
   const std::lock_guard lock(mutex_);
-  for (size_t next = norms_.spectral.size(); next < network.affines.size(); ++next) {
-    if (stop()) return false;
-    const Affine& affine = network.affines[next];
-    norms_.rowNorm.push_back(roundedUp(rowNorms(affine)));
-    norms_.rowMax.push_back(roundedUp(rowMaxima(affine)));
-    norms_.spectral.push_back(spectralNormBound(affine));
-  }
-  return true;
+  const size_t count = network.affines.size();
+  known_.resize(count);
+  norms_.spectral.resize(count);
+  norms_.rowNorm.resize(count);
+  norms_.rowMax.resize(count);
+  if (std::find(known_.begin(), known_.end(), 0) == known_.end()) return true;
+  parallel(static_cast<int>(count), [&](int index) {
+    if (known_[index] || stop()) return;
+    const Affine& affine = network.affines[index];
+    norms_.rowNorm[index] = roundedUp(rowNorms(affine));
+    norms_.rowMax[index] = roundedUp(rowMaxima(affine));
+    norms_.spectral[index] = spectralNormBound(affine, parallel);
+    known_[index] = 1;
+  });
+  return std::find(known_.begin(), known_.end(), 0) == known_.end();
 }
 
 }  // namespace bulwark

@@ -8,6 +8,7 @@
 #include "bounds/options.h"
 #include "kernels/planned.h"
 #include "network/network.h"
+#include "network/spectral.h"
 
 namespace bulwark {
 
@@ -26,13 +27,14 @@ class Prepared {
   const Plans plans;
 
   /// Computes the norms unless they are there; false if `stop` fired first (what is done is kept).
-  bool computeNorms(const StopCheck& stop) const;
+  bool computeNorms(const StopCheck& stop, const ParallelFor& parallel = serialFor) const;
   /// After `computeNorms`.
   const Norms& norms() const { return norms_; }
 
  private:
   mutable std::mutex mutex_;
   mutable Norms norms_;
+  mutable std::vector<char> known_;  // by affine
 };
 
 }  // namespace bulwark

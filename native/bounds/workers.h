@@ -6,8 +6,16 @@
 
 #include "kernels/backend.h"
 #include "kernels/thread_pool.h"
+#include "network/spectral.h"
 
 namespace bulwark {
+
+/// Loops of the network's mathematics on a pool's threads.
+inline ParallelFor onPool(ThreadPool& pool) {
+  return [&pool](int count, const std::function<void(int)>& body) {
+    pool.parallelFor(count, [&](long index, int) { body(static_cast<int>(index)); });
+  };
+}
 
 class Workers {
  public:
@@ -17,6 +25,7 @@ class Workers {
 
   int size() const { return static_cast<int>(backends_.size()); }
   Backend& main() { return *backends_[0]; }
+  ParallelFor parallel() { return onPool(pool_); }
 
   /// work(index, backend) for every index below `count`, on all threads; rethrows the first exception.
   template <class Work>

@@ -4,15 +4,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "bounds/multipliers.h"
+
 namespace bulwark::proof {
 
-/// The free variables of the dual. Walking backwards, a ReLU with incoming coefficients c (float64, as
-/// computed) gets v = slope * c, rounded once. Finite values of any size prove a sound bound.
-struct Multipliers {
-  std::vector<std::vector<float>> slope;  // [ReLU below the target, in topological order][feature]
-  std::vector<float> lambda;              // >= 0, of the ball at each of these ReLUs
-  float inputLambda = 0;                  // >= 0, of a clipped l2 ball
-};
+/// The free variables of the dual: walking backwards, a ReLU with incoming coefficients c (float64, as
+/// computed) gets v = slope * c, rounded once. Finite slopes of any size and lambdas >= 0 prove a sound
+/// bound.
+using bulwark::Multipliers;
 
 /// Restricts the claim to the part of the region where a pre-activation has one sign.
 struct Split {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 #include <numeric>
 #include <stdexcept>
 #include <string>
 
+#include "proof/buffers.h"
 #include "proof/input_term.h"
 #include "proof/rounding.h"
 
@@ -15,25 +15,16 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("proof: " + what); }
 
-/// Doubles that start on a cache line: vectors then never cross one.
-struct AlignedDelete {
-  void operator()(double* p) const { ::operator delete[](p, std::align_val_t{64}); }
-};
-using Aligned = std::unique_ptr<double[], AlignedDelete>;
-
-Aligned allocate(size_t count) {
-  return Aligned(static_cast<double*>(::operator new[](count * sizeof(double), std::align_val_t{64})));
-}
-
 /// One walk back from a target, for the claims of a block: same image, same target.
 class Walk {
  public:
   Walk(const ProofNetwork& network, const ImageFacts& facts, const KernelTable& kernels,
-       std::span<const Claim* const> claims)
+       std::span<const Claim* const> claims, Buffers& buffers)
       : network_(network),
         facts_(facts),
         kernels_(kernels),
         claims_(claims),
+        buffers_(buffers),
         lanes_(claims.size() <= 4 ? 4 : kMostLanes),
         target_(network.targetNode(claims[0]->target)),
         signal_(target_ + 1) {}
@@ -68,7 +59,7 @@ class Walk {
 
   void start() {
     const int size = network_.size(target_);
-    signal_[target_] = allocate(static_cast<size_t>(size) * lanes_);
+    signal_[target_] = buffers_.take(static_cast<size_t>(size) * lanes_);
     std::fill_n(signal_[target_].get(), static_cast<size_t>(size) * lanes_, 0.0);
     for (int lane = 0; lane < lanes_; ++lane) {
       double* to = signal_[target_].get() + lane;
@@ -93,7 +84,7 @@ class Walk {
     const Operator& op = network_.operatorOf(id);
     kernels_.weigh(network_.size(id), lanes_, signal_[id].get(),
                    op.bias().empty() ? nullptr : op.bias().data(), facts_.at(id).loss.data(), sum_, lost_);
-    Aligned result = allocate(static_cast<size_t>(network_.size(from)) * lanes_);
+    Buffers::Buffer result = buffers_.take(static_cast<size_t>(network_.size(from)) * lanes_);
     op.adjoint(kernels_, lanes_, signal_[id].get(), result.get());
     hand(std::move(result), from);
   }
@@ -109,7 +100,7 @@ class Walk {
       inverse_[lane] = 1 / lambda_[lane];
     }
     const std::vector<SplitBox> splits = splitsOf(relu, facts);
-    Aligned v = allocate(static_cast<size_t>(size) * lanes_);
+    Buffers::Buffer v = buffers_.take(static_cast<size_t>(size) * lanes_);
     kernels_.relu({size, lanes_, signal_[id].get(), v.get(), slope, lambda_, inverse_, facts.lower.data(),
                    facts.upper.data(), facts.zhat.data(), facts.reach.data(), splits.data(),
                    static_cast<int>(splits.size()), sum_, magnitude_});
@@ -152,7 +143,7 @@ class Walk {
   }
 
   /// Coefficients for a node that may have other readers.
-  void hand(Aligned from, int node) {
+  void hand(Buffers::Buffer from, int node) {
     if (!signal_[node]) {
       signal_[node] = std::move(from);
     } else {
@@ -162,7 +153,7 @@ class Walk {
   void deliver(const double* from, int node) {
     if (signal_[node]) return add(from, node);
     const size_t count = static_cast<size_t>(network_.size(node)) * lanes_;
-    signal_[node] = allocate(count);
+    signal_[node] = buffers_.take(count);
     std::copy_n(from, count, signal_[node].get());
   }
   void add(const double* from, int node) {
@@ -199,9 +190,10 @@ class Walk {
   const ImageFacts& facts_;
   const KernelTable& kernels_;
   const std::span<const Claim* const> claims_;
+  Buffers& buffers_;
   const int lanes_;
   const int target_;
-  std::vector<Aligned> signal_;
+  std::vector<Buffers::Buffer> signal_;
   alignas(64) double sum_[kMostLanes],
       magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes], inverse_[kMostLanes];
   double ball_[kMostLanes] = {};
@@ -275,11 +267,12 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
       blocks.emplace_back();
     blocks.back().push_back(i);
   }
-  pool_.parallelFor(static_cast<long>(blocks.size()), [&](long index, int) {
+  std::vector<Buffers> buffers(pool_.size());
+  pool_.parallelFor(static_cast<long>(blocks.size()), [&](long index, int worker) {
     std::vector<const Claim*> block;
     for (const int i : blocks[index]) block.push_back(&claims[i]);
     double proven[kMostLanes];
-    Walk(network_, *images_[block[0]->image], kernels_, block).run(proven);
+    Walk(network_, *images_[block[0]->image], kernels_, block, buffers[worker]).run(proven);
     for (size_t lane = 0; lane < block.size(); ++lane) bounds[blocks[index][lane]] = proven[lane];
   });
   return bounds;

@@ -55,7 +55,7 @@ const Test valueTest("dual: the engine's value is the reference's", [](Context& 
         const int image = rows.image[row];
         const DualProblem problem = problemOf(ready.images, backend, each.region, image, target, rows.c[row],
                                               each.preset, rows.batch.relus());
-        const DualValue wanted = evaluateDual(problem, pointOf(rows.batch.multipliers(row)));
+        const DualValue wanted = evaluateDual(problem, pointOf(rows.batch.multipliers({row})[0]));
         double bound = value[row];
         for (size_t j = 0; j < rows.c[row].size(); ++j)
           bound += rows.c[row][j] * nominal[image * rows.c[row].size() + j];
@@ -100,14 +100,14 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
     const int row = choose(random, 0, rows.batch.rows() - 1);
     const DualProblem problem = problemOf(ready.images, backend, each.region, rows.image[row], target,
                                           rows.c[row], each.preset, rows.batch.relus());
-    const Multipliers before = rows.batch.multipliers(row);
+    const Multipliers before = rows.batch.multipliers({row})[0];
     const DualPoint point = pointOf(before);
     const DualValue at = evaluateDual(problem, point);
     if (!std::isfinite(at.bound)) return;
     const DualGradient gradient = dualGradient(problem, point, at);
     ascendOnce(rows.batch);
     rows.batch.evaluate(value);
-    const Multipliers after = rows.batch.multipliers(row);
+    const Multipliers after = rows.batch.multipliers({row})[0];
     const DualValue next = evaluateDual(problem, pointOf(after));
 
     for (size_t k = 0; k < problem.layers.size(); ++k) {
@@ -154,7 +154,7 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
       first.batch.evaluate(value);
       if (step < 2) ascendOnce(first.batch);
     }
-    const Multipliers reached = first.batch.multipliers(1);
+    const Multipliers reached = first.batch.multipliers({1})[0];
     // A clipped ball's multiplier goes on climbing from where it is, so there the value may only grow.
     ReadyRows second(random, ready.images, backend, 1, each.preset);
     std::vector<float> packed(second.batch.rows() * first.c[1].size());
@@ -201,7 +201,8 @@ const Test orderTest("dual: joint is above crown and sdp-crown from their multip
         context.check(static_cast<int>(packed.size()) == from.batch.rows() * outputs, "coefficients");
         backend.pack(packed.data(), from.batch.rows(), joint.batch.staging());
         joint.batch.load(each, from.image);
-        for (int row = 0; row < from.batch.rows(); ++row) joint.batch.start(row, from.batch.multipliers(row));
+        for (int row = 0; row < from.batch.rows(); ++row)
+          joint.batch.start(row, from.batch.multipliers({row})[0]);
         joint.batch.evaluate(above);
         for (int row = 0; row < from.batch.rows(); ++row) {
           if (std::isnan(below[row])) continue;  // it says nothing

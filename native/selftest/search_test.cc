@@ -68,7 +68,7 @@ struct Problem {
     std::iota(input.begin(), input.end(), 0);
     std::iota(output.begin(), output.end(), 0);
     const ProofModel model{proofNetwork, input, output};
-    prove(model, region, rows, proof::Arithmetic::real, pool, never, result);
+    prove(model, region, rows, ProofOptions{}, pool, never, result);
     return result.lower;
   }
 

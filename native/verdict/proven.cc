@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 namespace bulwark {
 
 namespace {
 
 /// Images whose facts are held at once.
-constexpr int kImagesAtOnce = 32;
+constexpr size_t kImagesAtOnce = 32;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 void appendReordered(const std::vector<double>& from, size_t base, const std::vector<int32_t>& order,
@@ -16,10 +17,11 @@ void appendReordered(const std::vector<double>& from, size_t base, const std::ve
   for (int32_t position : order) into.push_back(from[base + position]);
 }
 
-/// Images [first, first + count) of a region, in the proof network's order.
-Region slice(const Region& region, int first, int count, const std::vector<int32_t>& order) {
+/// Some images of a region, in the proof network's order.
+Region selected(const Region& region, std::span<const int> images, const std::vector<int32_t>& order) {
+  const int count = static_cast<int>(images.size());
   Region out{.kind = region.kind, .count = count, .center = {}, .eps = {}, .lower = {}, .upper = {}};
-  for (int image = first; image < first + count; ++image) {
+  for (const int image : images) {
     const size_t base = static_cast<size_t>(image) * order.size();
     appendReordered(region.center, base, order, out.center);
     if (!region.eps.empty()) out.eps.push_back(region.eps[image]);
@@ -30,99 +32,110 @@ Region slice(const Region& region, int first, int count, const std::vector<int32
   return out;
 }
 
-proof::Multipliers converted(const Multipliers& given) {
-  return {.slope = given.slope, .lambda = given.lambda, .inputLambda = given.inputLambda};
-}
-
-/// The claims of a group of images, with the multipliers they point to.
+/// Claims on a group of images; they point to the multipliers they were given.
 class Claims {
  public:
-  Claims(const ProofModel& model, const Specification& specification, int first)
-      : model_(model), specification_(specification), first_(first) {}
+  Claims(const ProofModel& model, const Specification& specification)
+      : model_(model), specification_(specification) {}
 
-  void addRow(int image, int row, const Multipliers& multipliers, const std::vector<Split>& splits) {
+  /// `place` is the image's in the group, `image` in the region.
+  void addRow(int place, int image, int row, const Multipliers& multipliers,
+              const std::vector<Split>& splits) {
     const int outputs = static_cast<int>(model_.output.size());
     const double* c = specification_.row(image, row, outputs);
     proof::Claim claim;
-    claim.image = image - first_;
+    claim.image = place;
     for (int32_t position : model_.output) claim.row.push_back(c[position]);
     claim.constant = specification_.constant(image, row);
     for (const Split& split : splits) claim.splits.push_back({split.relu, split.feature, split.active});
-    add(std::move(claim), multipliers);
+    claim.multipliers = &multipliers;
+    claims_.push_back(std::move(claim));
   }
 
-  void addBox(const BoxClaim& box) {
+  void addBox(int place, const BoxClaim& box) {
     proof::Claim claim;
-    claim.image = box.image - first_;
+    claim.image = place;
     claim.target = box.relu;
     claim.feature = box.feature;
     claim.sign = box.sign;
-    add(std::move(claim), box.multipliers);
+    claim.multipliers = &box.multipliers;
+    claims_.push_back(std::move(claim));
   }
 
-  const std::vector<proof::Claim>& all() {
-    for (size_t i = 0; i < claims_.size(); ++i) claims_[i].multipliers = &multipliers_[i];
-    return claims_;
-  }
+  const std::vector<proof::Claim>& all() const { return claims_; }
 
  private:
-  void add(proof::Claim claim, const Multipliers& multipliers) {
-    claims_.push_back(std::move(claim));
-    multipliers_.push_back(converted(multipliers));
-  }
-
   const ProofModel& model_;
   const Specification& specification_;
-  const int first_;
   std::vector<proof::Claim> claims_;
-  std::vector<proof::Multipliers> multipliers_;
 };
 
-/// Calls prove(prover, first, count) for groups of images, boxes first tightened by their claims.
+/// Calls prove(prover, group) for groups of the images, boxes first tightened by their claims.
 template <class Prove>
-void eachGroup(const ProofModel& model, const Region& region, const Specification& specification,
-               const std::vector<BoxClaim>& boxes, proof::Arithmetic arithmetic, ThreadPool& pool,
-               const StopCheck& stop, Prove prove) {
-  for (int first = 0; first < region.count; first += kImagesAtOnce) {
+void eachGroup(const ProofModel& model, const Region& region, const std::vector<int>& images,
+               const Specification& specification, const std::vector<BoxClaim>& boxes,
+               proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, Prove prove) {
+  for (size_t first = 0; first < images.size(); first += kImagesAtOnce) {
     if (stop()) return;
-    const int count = std::min(kImagesAtOnce, region.count - first);
-    const Region group = slice(region, first, count, model.input);
-    proof::Prover prover(model.network, group, arithmetic, pool);
-    Claims claims(model, specification, first);
+    const auto group = std::span(images).subspan(first, std::min(kImagesAtOnce, images.size() - first));
+    const Region part = selected(region, group, model.input);
+    proof::Prover prover(model.network, part, arithmetic, pool);
+    Claims claims(model, specification);
     for (const BoxClaim& box : boxes) {
-      if (box.image >= first && box.image < first + count) claims.addBox(box);
+      const auto at = std::lower_bound(group.begin(), group.end(), box.image);
+      if (at == group.end() || *at != box.image) continue;
+      claims.addBox(static_cast<int>(at - group.begin()), box);
     }
     prover.tighten(claims.all());
     if (stop()) return;
-    prove(prover, first, count);
+    prove(prover, group);
   }
+}
+
+/// Images, in ascending order, for which keep(row) holds for all rows, or with `any` for some.
+template <class Keep>
+std::vector<int> imagesWhere(int images, int rowCount, bool any, Keep keep) {
+  std::vector<int> out;
+  for (int image = 0; image < images; ++image) {
+    int kept = 0;
+    for (int row = 0; row < rowCount; ++row) kept += keep(static_cast<size_t>(image) * rowCount + row);
+    if (any ? kept > 0 : kept == rowCount) out.push_back(image);
+  }
+  return out;
 }
 
 }  // namespace
 
-double headroomFor(const std::optional<proof::Arithmetic>& arithmetic) {
+double headroomFor(const std::optional<ProofOptions>& options) {
   // Measured on the published networks: 2e-6 of the margin is float32 rounding of the engine, up to 2e-2 what
   // float32 inference may be off by. Rows that end below are still proven if they can be.
-  if (!arithmetic) return 0;
-  return *arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
+  if (!options) return 0;
+  return options->arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
 }
 
 void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, BoundsResult& result) {
+           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, BoundsResult& result) {
   const int rowCount = specification.rowCount;
   const std::vector<double> believed = result.lower;
   std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
-  eachGroup(model, region, specification, result.boxes, arithmetic, pool, stop,
-            [&](const proof::Prover& prover, int first, int count) {
-              Claims claims(model, specification, first);
+  const bool lambdas = !model.network.relus().empty();
+  const auto has = [&](size_t at) {
+    return at < result.multipliers.size() && (!lambdas || !result.multipliers[at].lambda.empty());
+  };
+  const std::vector<int> images = imagesWhere(region.count, rowCount, !options.decidedOnly, [&](size_t at) {
+    return has(at) && (!options.decidedOnly || believed[at] > 0);
+  });
+  eachGroup(model, region, images, specification, result.boxes, options.arithmetic, pool, stop,
+            [&](const proof::Prover& prover, std::span<const int> group) {
+              Claims claims(model, specification);
               std::vector<size_t> rows;
-              for (size_t at = static_cast<size_t>(first) * rowCount;
-                   at < static_cast<size_t>(first + count) * rowCount && at < result.multipliers.size();
-                   ++at) {
-                if (result.multipliers[at].lambda.empty() && !model.network.relus().empty()) continue;
-                rows.push_back(at);
-                claims.addRow(static_cast<int>(at / rowCount), static_cast<int>(at % rowCount),
-                              result.multipliers[at], {});
+              for (size_t place = 0; place < group.size(); ++place) {
+                for (int row = 0; row < rowCount; ++row) {
+                  const size_t at = static_cast<size_t>(group[place]) * rowCount + row;
+                  if (!has(at)) continue;
+                  rows.push_back(at);
+                  claims.addRow(static_cast<int>(place), group[place], row, result.multipliers[at], {});
+                }
               }
               const std::vector<double> bounds = prover.lowerBounds(claims.all());
               for (size_t i = 0; i < rows.size(); ++i) {
@@ -132,21 +145,24 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
 }
 
 void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, CompleteResult& result) {
+           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, CompleteResult& result) {
   const int rowCount = specification.rowCount;
   std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
-  eachGroup(model, region, specification, result.boxes, arithmetic, pool, stop,
-            [&](const proof::Prover& prover, int first, int count) {
-              for (size_t at = static_cast<size_t>(first) * rowCount;
-                   at < static_cast<size_t>(first + count) * rowCount; ++at) {
-                if (result.leaves[at].empty() || stop()) continue;
-                Claims claims(model, specification, first);
-                for (const Leaf& leaf : result.leaves[at]) {
-                  claims.addRow(static_cast<int>(at / rowCount), static_cast<int>(at % rowCount),
-                                leaf.multipliers, leaf.splits);
+  const std::vector<int> images = imagesWhere(region.count, rowCount, !options.decidedOnly,
+                                              [&](size_t at) { return !result.leaves[at].empty(); });
+  eachGroup(model, region, images, specification, result.boxes, options.arithmetic, pool, stop,
+            [&](const proof::Prover& prover, std::span<const int> group) {
+              for (size_t place = 0; place < group.size(); ++place) {
+                for (int row = 0; row < rowCount; ++row) {
+                  const size_t at = static_cast<size_t>(group[place]) * rowCount + row;
+                  if (result.leaves[at].empty() || stop()) continue;
+                  Claims claims(model, specification);
+                  for (const Leaf& leaf : result.leaves[at]) {
+                    claims.addRow(static_cast<int>(place), group[place], row, leaf.multipliers, leaf.splits);
+                  }
+                  const std::vector<double> bounds = prover.lowerBounds(claims.all());
+                  result.lower[at] = *std::min_element(bounds.begin(), bounds.end());
                 }
-                const std::vector<double> bounds = prover.lowerBounds(claims.all());
-                result.lower[at] = *std::min_element(bounds.begin(), bounds.end());
               }
             });
 }

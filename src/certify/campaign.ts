@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import type { Images } from '../data/images.js';
 import { InvalidArgumentError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
@@ -19,6 +20,8 @@ import { inOrder } from './in-order.js';
 import { type CertifyRecord, type CertifySummary, summarise } from './record.js';
 import { type Existing, RecordFile, type RunSettings } from './record-file.js';
 import { stagesFor } from './stages.js';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 export interface CertifyOptions {
   norm: Norm;
@@ -115,8 +118,8 @@ export async function certify(
   options.onProgress?.(before, images.count);
   try {
     const chunks = chunksFrom(data, chunkSize, before);
-    // One chunk more than threads: the last rows of a chunk fill no batch, the next one fills the gap.
-    const width = verifier.threads > 1 ? verifier.threads + 1 : 1;
+    // More chunks than threads: where the last rows of one fill no batch, the others fill the gap.
+    const width = verifier.threads > 1 ? 2 * verifier.threads : 1;
     for await (const settled of inOrder(chunks, width, (chunk) =>
       settleChunk(verifier, model, chunk, cascade),
     )) {
@@ -192,6 +195,7 @@ function runSettings(
 ): RunSettings {
   const { normalization } = model;
   return {
+    version,
     model: model.sha256,
     normalization: normalization ? sha256(normalization.mean, normalization.std) : null,
     data: sha256(images.data, labels),

@@ -36,7 +36,7 @@ export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
     stages.push({
       name: 'joint, optimised boxes',
       kind: 'bounds',
-      options: { method, boxes: 'optimised', boxIterations: 5 },
+      options: { method, boxes: 'optimised', boxIterations: 5, decidedOnly: true },
     });
   } else if (method === 'complete') {
     if (attack) {

@@ -74,6 +74,12 @@ export interface MethodOptions {
    * affine bounds, which are not rechecked, else `'real'`.
    */
   assurance?: Assurance;
+  /**
+   * Prove an image only if every one of its rows is believed to be positive; the rows of others are
+   * -Infinity. For callers who want the verdict and have bounds already; default false. Nothing to
+   * assurance `'none'`.
+   */
+  decidedOnly?: boolean;
 }
 
 export interface BoundsOptions extends MethodOptions, CallOptions {
@@ -124,6 +130,7 @@ export function resolveBoundsOptions(
     coefficients: options.coefficients ?? false,
     multipliers: options.multipliers ?? false,
     assurance: assuranceFor(asked, options),
+    decidedOnly: options.decidedOnly ?? false,
   };
 }
 

@@ -56,7 +56,15 @@ class CpuBackend : public Backend {
   }
 
   void unpack(View in, float* rows, int count) override {
-    for (int row = 0; row < count; ++row) readRow(in, row, rows + static_cast<size_t>(row) * in.features);
+    for (int block = 0; block * kLanes < count; ++block) {
+      const int present = std::min(count - block * kLanes, kLanes);
+      const float* from = in.data + block * blockFloats(in);
+      float* to = rows + static_cast<size_t>(block) * kLanes * in.features;
+      for (int i = 0; i < in.features; ++i, from += kLanes) {
+        for (int lane = 0; lane < present; ++lane)
+          to[static_cast<size_t>(lane) * in.features + i] = from[lane];
+      }
+    }
   }
 
   void readRow(View in, int row, float* host) override {
