@@ -100,6 +100,11 @@ export class Tape extends Recorder {
     return elementwise.extreme(this, 'min', a, b);
   }
 
+  /** 1 where a > b, else 0: a constant, through which no gradient flows. */
+  indicator(a: Tensor, b: Tensor): Tensor {
+    return elementwise.paired(this, 'greater', a, b);
+  }
+
   // --- shapes ---
   broadcastTo(x: Tensor, shape: Shape): Tensor {
     return reductions.broadcastTo(this, x, shape);

@@ -9,16 +9,20 @@ export interface Interval {
   readonly radius: Tensor;
 }
 
-/** The l-infinity ball of radius eps around images `[rows, size]`, intersected with [low, high]. */
+/**
+ * The l-infinity balls around images `[rows, size]`, intersected with [low, high].
+ *
+ * @param eps one radius for all, or `[rows, 1]`.
+ */
 export function inputBox(
   tape: Tape,
   images: Tensor,
-  eps: number,
+  eps: number | Tensor,
   { low, high }: { low: number; high: number },
 ): Interval {
-  const point = tape.stopGradient(images);
-  const lower = tape.clamp(tape.scale(point, 1, -eps), low, high);
-  const upper = tape.clamp(tape.scale(point, 1, eps), low, high);
+  const reach = typeof eps === 'number' ? tape.filled([], eps) : eps;
+  const lower = tape.clamp(tape.subtract(images, reach), low, high);
+  const upper = tape.clamp(tape.add(images, reach), low, high);
   return toInterval(tape, lower, upper);
 }
 

@@ -62,5 +62,7 @@ export interface Recipe {
   /** The paper's settings (Appendix C.1.2) where the recipe is the paper's. */
   readonly training: TrainingOptions;
   readonly settings: Settings;
-  start(tape: Tape, network: TrainableNetwork, settings: Settings): Session;
+  /** Trained first, on the same data and architecture, with its own defaults; `start` is given the result. */
+  readonly teacher?: Recipe;
+  start(tape: Tape, network: TrainableNetwork, settings: Settings, teacher?: TrainableNetwork): Session;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { NativeArithmetic, type Numbers, Tape } from '../autodiff/index.js';
 import { AbortError, InvalidArgumentError } from '../errors.js';
@@ -22,6 +23,8 @@ export interface TrainRequest {
   /** Instead of the recipe's own. */
   readonly training?: Partial<TrainingOptions>;
   readonly settings?: Settings;
+  /** Options of the recipe that the first network is trained by, where there is one. */
+  readonly teacherTraining?: Partial<TrainingOptions>;
   /** Worker threads; 0 for as many as the machine has cores. The weights do not depend on it. */
   readonly threads?: number;
   /** File that is written after every epoch; with `resume`, where to go on from. */
@@ -79,10 +82,30 @@ interface Header {
  *   that cannot be read, AbortError when stopped.
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
-  const run = new Run(request);
+  const run = new Run(request, await trainTeacher(request));
   if (request.resume) await run.restore();
   while (!run.finished) await run.epoch();
   return run.result();
+}
+
+/** The network that a recipe learns from, checkpointed beside the run itself. */
+async function trainTeacher(request: TrainRequest): Promise<TrainableNetwork | undefined> {
+  const { teacher: recipe } = request.recipe;
+  if (recipe === undefined) return undefined;
+  const { architecture, data, seed, threads, checkpoint, resume, signal, onStep } = request;
+  const own = checkpoint === undefined ? undefined : `${checkpoint}.teacher`;
+  const { network } = await train({
+    recipe,
+    architecture,
+    data,
+    seed: derivedSeed(seed, 0x7eac),
+    ...(threads !== undefined && { threads }),
+    ...(own !== undefined && { checkpoint: own, resume: resume === true && existsSync(own) }),
+    ...(request.teacherTraining && { training: request.teacherTraining }),
+    ...(signal && { signal }),
+    ...(onStep && { onStep }),
+  });
+  return network;
 }
 
 class Run {
@@ -101,7 +124,7 @@ class Run {
   #log: EpochRecord[] = [];
   #bestAccuracy = -Infinity;
 
-  constructor(request: TrainRequest) {
+  constructor(request: TrainRequest, teacher: TrainableNetwork | undefined) {
     const { recipe, architecture, data, seed, threads = 0 } = request;
     this.#request = request;
     this.#options = checkedOptions({ ...recipe.training, ...request.training });
@@ -127,7 +150,7 @@ class Run {
     this.#best = copy();
     const { weightDecay, clip } = this.#options;
     this.#optimiser = new Optimiser(this.#tape, this.#network.parameters, { ...adam, weightDecay, clip });
-    this.#session = recipe.start(this.#tape, this.#network, this.#settings);
+    this.#session = recipe.start(this.#tape, this.#network, this.#settings, teacher);
   }
 
   get #epochs(): number {
@@ -248,6 +271,7 @@ class Run {
       options,
       settings: this.#settings,
       images: this.#training.count,
+      ...(recipe.teacher && { teacher: this.#request.teacherTraining ?? {} }),
     });
   }
 

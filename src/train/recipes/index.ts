@@ -1,11 +1,13 @@
 import { InvalidArgumentError } from '../../errors.js';
 import type { Recipe } from '../recipe.js';
 import { certified } from './certified.js';
+import { hybrid } from './hybrid.js';
+import { lipschitz } from './lipschitz.js';
 import { pgd } from './pgd.js';
 import { standard } from './standard.js';
 
 /** Every recipe of `bulwark train`. */
-export const recipes: readonly Recipe[] = [standard, pgd, certified];
+export const recipes: readonly Recipe[] = [standard, pgd, hybrid, certified, lipschitz];
 
 /** @throws InvalidArgumentError for a name that none has. */
 export function findRecipe(name: string): Recipe {
