@@ -163,6 +163,19 @@ export interface NativeNorm {
   norm: number;
 }
 
+export interface NativeNoiseOptions {
+  /** `[n * inputSize]` */
+  center: Float64Array;
+  /** `[n]` an image's noise is a function of seed and stream. */
+  streams: Int32Array;
+  /** Standard deviation of the noise, rounded to float32. */
+  sigma: number;
+  seed: number;
+  /** Samples `first` to `first + samples - 1` of each stream. */
+  first: number;
+  samples: number;
+}
+
 export interface NativeControl {
   cancel?: NativeCancelToken;
   /** Called on the JavaScript thread with work units done and their total. */
@@ -199,6 +212,15 @@ export interface NativeEngine {
     options: NativeAttackOptions,
     control: NativeControl,
   ): Promise<NativeAttackResult>;
+  /**
+   * `[n * (outputSize + 1)]`: for how many noisy samples of an image each output is the greatest; the
+   * last entry counts samples with a NaN among the outputs.
+   */
+  classCounts(
+    network: NativeNetwork,
+    options: NativeNoiseOptions,
+    control: NativeControl,
+  ): Promise<Float64Array>;
   /**
    * Upper bounds on the spectral norm of every affine operator the engine runs, in order; neighbouring
    * affine nodes are folded into one operator and share one norm.

@@ -38,6 +38,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
       {InstanceAccessor<&EngineObject::threads>("threads"), InstanceMethod<&EngineObject::forward>("forward"),
        InstanceMethod<&EngineObject::bounds>("bounds"), InstanceMethod<&EngineObject::search>("search"),
        InstanceMethod<&EngineObject::attack>("attack"), InstanceMethod<&EngineObject::norms>("norms"),
+       InstanceMethod<&EngineObject::classCounts>("classCounts"),
        InstanceMethod<&EngineObject::close>("close")});
 }
 
@@ -64,6 +65,10 @@ Napi::Value EngineObject::search(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::attack(const Napi::CallbackInfo& info) {
   return PromiseWorker::start(attackWork(info, modelArgument(info), pool(info.Env())));
+}
+
+Napi::Value EngineObject::classCounts(const Napi::CallbackInfo& info) {
+  return PromiseWorker::start(classCountsWork(info, modelArgument(info), pool(info.Env())));
 }
 
 Napi::Value EngineObject::norms(const Napi::CallbackInfo& info) {

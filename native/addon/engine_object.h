@@ -22,6 +22,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value search(const Napi::CallbackInfo& info);
   Napi::Value attack(const Napi::CallbackInfo& info);
   Napi::Value norms(const Napi::CallbackInfo& info);
+  Napi::Value classCounts(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   /// The pool, or ERR_CLOSED.

@@ -18,6 +18,8 @@ PromiseWorker* forwardWork(const Napi::CallbackInfo& info, SharedModel model, Sh
 PromiseWorker* boundsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 PromiseWorker* searchWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 PromiseWorker* attackWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
+/// (network, options, control)
+PromiseWorker* classCountsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 /// (network, control)
 PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/forward.h"
+
 namespace bulwark {
 namespace {
 
@@ -106,29 +108,11 @@ void Descent::advance(float step) {
 }
 
 void Descent::forward(const State& state) {
-  const auto active = [&](View view) { return blocksOf(view, 0, state.dx.blocks, backend_.lanes()); };
-  for (size_t id = 0; id < network_.nodes.size(); ++id) {
-    const Node& node = network_.nodes[id];
-    const View out = active(activation_[id]);
-    const auto input = [&](int i) { return active(activation_[node.inputs[i]]); };
-    switch (node.kind) {
-      case NodeKind::input:
-        backend_.copy(state.center, out, Write::assign);
-        backend_.copy(state.dx, out, Write::accumulate);
-        break;
-      case NodeKind::affine:
-        backend_.apply(plans_[node.affine], Pass::forward, input(0), out, Write::assign);
-        backend_.addBias(plans_[node.affine], out);
-        break;
-      case NodeKind::relu:
-        backend_.relu(input(0), out);
-        break;
-      case NodeKind::add:
-        backend_.copy(input(0), out, Write::assign);
-        for (size_t i = 1; i < node.inputs.size(); ++i) backend_.copy(input(i), out, Write::accumulate);
-        break;
-    }
-  }
+  std::vector<View> active;
+  for (const View& view : activation_) active.push_back(blocksOf(view, 0, state.dx.blocks, backend_.lanes()));
+  backend_.copy(state.center, active[0], Write::assign);
+  backend_.copy(state.dx, active[0], Write::accumulate);
+  runForward(network_, plans_, backend_, active);
 }
 
 /// Leaves the gradient of every row at the network's input in gradient_[0].

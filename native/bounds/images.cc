@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/forward.h"
+
 namespace bulwark {
 
 namespace {
@@ -171,25 +173,7 @@ void Images::runNominal(Backend& backend, int block) {
     }
   }
   scratch.commit();
-  for (size_t id = 0; id < network.nodes.size(); ++id) {
-    const Node& node = network.nodes[id];
-    switch (node.kind) {
-      case NodeKind::input:
-        break;
-      case NodeKind::affine:
-        backend.apply(prepared_.plans[node.affine], Pass::forward, value[node.inputs[0]], value[id],
-                      Write::assign);
-        backend.addBias(prepared_.plans[node.affine], value[id]);
-        break;
-      case NodeKind::relu:
-        backend.relu(value[node.inputs[0]], value[id]);
-        break;
-      case NodeKind::add:
-        backend.copy(value[node.inputs[0]], value[id], Write::assign);
-        backend.copy(value[node.inputs[1]], value[id], Write::accumulate);
-        break;
-    }
-  }
+  runForward(network, prepared_.plans, backend, value);
   // A ReLU may read the input itself, or the output be the input: its nominal value is the centre.
   if (kept_[0]) backend.copy(value[0], blocksOf(bounds_[0].zhat, block, 1, lanes), Write::assign);
 }

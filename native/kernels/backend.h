@@ -97,6 +97,13 @@ struct InputRegion {
   Rows lambda;        // clipped l2: multiplier of the ball, updated by the call
 };
 
+/// Where random numbers come from: a number is a function of the seed, the stream, its row and its feature.
+struct NoiseStream {
+  uint64_t seed;
+  uint32_t stream;
+  uint32_t first;  // the row of the numbers in a batch's row 0
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -179,6 +186,12 @@ class Backend {
   /// entries that a clip range blocks; none moves further than step * eps), then to the nearest point of the
   /// region. Box and clip range must contain 0.
   virtual void descend(const InputRegion& region, View gradient, float step, View dx) = 0;
+
+  // --- sampling ---
+  /// Row r = center + sigma * (independent standard normal numbers of row stream.first + r); center:
+  /// [features] in device memory. Features 4i to 4i + 3 are two pairs of Box and Muller's transform of
+  /// Philox 4x32-10 at counter (i, row, stream, 0) with the seed as key.
+  virtual void noise(const NoiseStream& stream, const float* center, float sigma, View out) = 0;
 };
 
 /// The CPU backend of the best instruction set this machine runs, or of a named one ("avx512", "avx2",

@@ -146,6 +146,10 @@ class CpuBackend : public Backend {
     kernels_.descend(region, gradient, step, dx);
   }
 
+  void noise(const NoiseStream& stream, const float* center, float sigma, View out) override {
+    kernels_.noise(stream, center, sigma, out);
+  }
+
  private:
   const KernelTable& kernels_;
 };

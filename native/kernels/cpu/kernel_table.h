@@ -71,6 +71,8 @@ struct KernelTable {
   void (*keepBest)(Rows value, View x, Rows best, View kept);
   void (*descend)(const InputRegion&, View gradient, float step, View dx);
 
+  void (*noise)(const NoiseStream&, const float* center, float sigma, View out);
+
   DenseTable dense;
 };
 

@@ -7,5 +7,6 @@
 #include "kernels/cpu/relu.inl"
 #include "kernels/cpu/input.inl"
 #include "kernels/cpu/attack.inl"
+#include "kernels/cpu/noise.inl"
 #include "kernels/cpu/dense.inl"
 #include "kernels/cpu/table.inl"

@@ -50,6 +50,7 @@ static constexpr KernelTable makeTable() {
   made.dot = dot;
   made.keepBest = keepBest;
   made.descend = descend;
+  made.noise = noise;
   made.dense = {denseUnary, denseBinary,   denseScale,   denseCombine, denseAddSum, denseAddTo,
                 denseAdam,  denseSignStep, denseUniform, densePack,    denseUnpack};
   return made;
