@@ -76,6 +76,13 @@ export class NativeError extends BulwarkError {
   }
 }
 
+/** A linear or quadratic program has no optimum, or the solver found none. */
+export class SolverError extends BulwarkError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_SOLVER', message, options);
+  }
+}
+
 /** A call on a `Verifier` after its `close()`. */
 export class ClosedError extends BulwarkError {
   constructor(message: string, options?: ErrorOptions) {

@@ -9,6 +9,7 @@ export * from './data/index.js';
 export * from './errors.js';
 export * from './model/index.js';
 export * from './problem/index.js';
+export * from './smoothing/index.js';
 export * from './train/index.js';
 export * from './verify/index.js';
 export * from './vnnlib/index.js';

@@ -14,12 +14,12 @@ export type Existing = 'refuse' | 'resume' | 'overwrite';
  * system in one write as soon as it is known, so a process killed at any moment leaves whole lines and
  * at most one half line at the end. The run's settings lie beside it, in `<file>.settings.json`.
  */
-export class RecordFile {
+export class RecordFile<Entry extends { readonly index: number } = CertifyRecord> {
   readonly #handle: FileHandle;
   /** The records of the run that is continued. */
-  readonly earlier: readonly CertifyRecord[];
+  readonly earlier: readonly Entry[];
 
-  private constructor(handle: FileHandle, earlier: readonly CertifyRecord[]) {
+  private constructor(handle: FileHandle, earlier: readonly Entry[]) {
     this.#handle = handle;
     this.earlier = earlier;
   }
@@ -28,15 +28,17 @@ export class RecordFile {
    * Opens the file for appending.
    *
    * @param first index of the run's first image.
+   * @param mark name of a text that every record of this kind has.
    * @throws InvalidArgumentError if it exists and that was not expected, or was made with other settings.
    * @throws DataError if it cannot be opened or is not a file of records.
    */
-  static async open(
+  static async open<Entry extends { readonly index: number } = CertifyRecord>(
     path: string,
     settings: RunSettings,
     first: number,
     existing: Existing,
-  ): Promise<RecordFile> {
+    mark = 'verdict',
+  ): Promise<RecordFile<Entry>> {
     const content = existing === 'overwrite' ? '' : await readIfThere(path);
     if (content !== '' && existing === 'refuse') {
       throw new InvalidArgumentError(
@@ -45,19 +47,19 @@ export class RecordFile {
     }
     // A half line at the end is what a killed process leaves; its record is computed again.
     const whole = content.slice(0, content.lastIndexOf('\n') + 1);
-    const earlier = parseRecords(whole, path, first);
+    const earlier = parseRecords<Entry>(whole, path, mark, first);
     if (earlier.length > 0) await checkSettings(path, settings);
     try {
       if (earlier.length > 0) await truncate(path, Buffer.byteLength(whole));
       const handle = await open(path, earlier.length > 0 ? 'a' : 'w');
       if (earlier.length === 0) await writeFile(settingsPath(path), `${JSON.stringify(settings, null, 2)}\n`);
-      return new RecordFile(handle, earlier);
+      return new RecordFile<Entry>(handle, earlier);
     } catch (cause) {
       throw new DataError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
     }
   }
 
-  async append(record: CertifyRecord): Promise<void> {
+  async append(record: Entry): Promise<void> {
     await this.#handle.appendFile(`${JSON.stringify(record)}\n`);
   }
 
@@ -79,12 +81,12 @@ async function readIfThere(path: string): Promise<string> {
   }
 }
 
-function parseRecords(text: string, path: string, first: number): CertifyRecord[] {
+function parseRecords<Entry>(text: string, path: string, mark: string, first: number): Entry[] {
   const lines = text.split('\n').slice(0, -1);
   return lines.map((line, number) => {
     const record = parseObject(line);
-    if (record?.['index'] === first + number && typeof record['verdict'] === 'string') {
-      return record as unknown as CertifyRecord;
+    if (record?.['index'] === first + number && typeof record[mark] === 'string') {
+      return record as Entry;
     }
     const found = JSON.stringify(line.slice(0, 80));
     throw new DataError(

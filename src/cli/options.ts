@@ -1,6 +1,8 @@
 /** Options that several commands share, and how their text becomes values. */
+import { type FileHandle, open } from 'node:fs/promises';
 import { type Command, InvalidArgumentError as UsageError, Option } from 'commander';
 import type { LabelledImages } from '../certify/campaign.js';
+import type { Existing } from '../certify/record-file.js';
 import { type Layout, checkLabels, loadImages, loadLabels } from '../data/index.js';
 import { DataError, InvalidArgumentError } from '../errors.js';
 import { type Model, loadModel } from '../model/index.js';
@@ -25,12 +27,17 @@ export interface InputOptions {
   limit?: number;
 }
 
-export interface DataOptions extends DeviceOptions, InputOptions {
+export interface OutputOptions {
+  out?: string;
+  json: boolean;
+  resume: boolean;
+  force: boolean;
+}
+
+export interface DataOptions extends DeviceOptions, InputOptions, Pick<OutputOptions, 'out' | 'json'> {
   norm: Norm;
   method: Method;
   timeLimit: number;
-  out?: string;
-  json: boolean;
 }
 
 /** Adds `--threads` and `--device`. */
@@ -75,10 +82,32 @@ export function addDataOptions(command: Command): Command {
   addInputOptions(command.argument('<model>', 'ONNX file'))
     .addOption(normOption().makeOptionMandatory())
     .addOption(new Option('--method <M>', 'how to bound').choices(methods).default('joint'))
-    .option('--time-limit <S>', 'seconds per image, 0 for none', nonNegative, 0)
+    .option('--time-limit <S>', 'seconds per image, 0 for none', nonNegative, 0);
+  return addDeviceOptions(addOutputOptions(command));
+}
+
+/** Adds `--out` and `--json`. */
+export function addOutputOptions(command: Command): Command {
+  return command
     .option('--out <file>', 'write one JSON line per image')
     .option('--json', 'end with one JSON object on standard output instead of the table', false);
-  return addDeviceOptions(command);
+}
+
+/** Adds `--resume` and `--force`, for a command whose records {@link existingPolicy} guards. */
+export function addResumeOptions(command: Command): Command {
+  return command
+    .option('--resume', 'continue the run that wrote --out', false)
+    .option('--force', 'replace --out if it exists', false);
+}
+
+/** What to do if `--out` exists. */
+export function existingPolicy({ out, resume, force }: Omit<OutputOptions, 'json'>): Existing {
+  if (resume && force) throw new InvalidArgumentError('--resume and --force exclude each other');
+  if ((resume || force) && out === undefined) {
+    throw new InvalidArgumentError(`--${resume ? 'resume' : 'force'} needs --out, the file of records`);
+  }
+  if (resume) return 'resume';
+  return force ? 'overwrite' : 'refuse';
 }
 
 /** A number >= 0 or a fraction, for `argParser`. */
@@ -120,7 +149,7 @@ function usage<T>(parse: (text: string) => T): (text: string) => T {
 /** The model of the command line, with its normalization in front. */
 export async function openModel(
   path: string,
-  { mean, std }: Pick<DataOptions, 'mean' | 'std'>,
+  { mean, std }: Pick<InputOptions, 'mean' | 'std'>,
 ): Promise<Model> {
   if ((mean === undefined) !== (std === undefined)) {
     throw new InvalidArgumentError('--mean and --std go together: give both or neither');
@@ -134,7 +163,7 @@ function scalarOrList(values: number[]): number | number[] {
 }
 
 /** The images and labels of the command line. */
-export async function openData(model: Model, options: DataOptions): Promise<LabelledImages> {
+export async function openData(model: Model, options: InputOptions): Promise<LabelledImages> {
   const { data, start, limit, layout } = options;
   const images = await loadImages(data, { inputShape: model.inputShape, layout, start, limit });
   const classes = model.outputSize;
@@ -147,6 +176,15 @@ export async function openData(model: Model, options: DataOptions): Promise<Labe
     throw new DataError(`${options.labels} has ${available} labels, ${data} has ${images.available} images`);
   }
   return { images, labels };
+}
+
+/** A new file of records; an existing one is refused. */
+export async function openRecords(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx');
+  } catch (cause) {
+    throw new DataError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Runs `work` with a verifier that is closed afterwards. */

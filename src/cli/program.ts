@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { createRequire } from 'node:module';
 import { AbortError, BulwarkError } from '../errors.js';
+import { addCenter } from './center.js';
 import { addCertify } from './certify.js';
 import { addCheck } from './check.js';
 import { addInspect } from './inspect.js';
 import { addRadius } from './radius.js';
+import { addSmooth } from './smooth.js';
 import { addTrain } from './train.js';
 import { addVnnComp } from './vnncomp.js';
 import { addVnnLib } from './vnnlib.js';
@@ -48,9 +50,11 @@ function buildProgram(signal: AbortSignal): Command {
     .description('Certified robustness of neural networks: which predictions are provably stable')
     .version(version)
     .exitOverride();
+  addCenter(program, signal);
   addCertify(program, signal);
   addCheck(program);
   addRadius(program, signal);
+  addSmooth(program, signal);
   addTrain(program, signal);
   addInspect(program, signal);
   addVnnLib(program, signal);

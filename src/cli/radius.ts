@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { open } from 'node:fs/promises';
-import { DataError } from '../errors.js';
 import type { LabelledImages } from '../certify/campaign.js';
 import type { Model } from '../model/index.js';
 import { margins } from '../problem/specification.js';
@@ -11,6 +9,7 @@ import {
   nonNegative,
   openData,
   openModel,
+  openRecords,
   withVerifier,
 } from './options.js';
 import { ProgressDisplay } from './progress.js';
@@ -91,7 +90,7 @@ async function search(
 ): Promise<RadiusRecord[]> {
   const { norm, clip, method, tolerance, max, timeLimit } = options;
   const progress = new ProgressDisplay('images');
-  const file = options.out === undefined ? undefined : await openOut(options.out);
+  const file = options.out === undefined ? undefined : await openRecords(options.out);
   const records: RadiusRecord[] = [];
   try {
     progress.update(0, images.count);
@@ -132,14 +131,6 @@ async function search(
     await file?.close();
   }
   return records;
-}
-
-async function openOut(path: string) {
-  try {
-    return await open(path, 'wx');
-  } catch (cause) {
-    throw new DataError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 /** Linear interpolation between the two nearest of the sorted values. */

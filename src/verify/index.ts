@@ -1,4 +1,14 @@
+export {
+  type CenterOptions,
+  type CertifiedCenter,
+  type Domain,
+  type OptimalCenter,
+  certifiedCenters,
+  closedFormRadius,
+  optimalCenter,
+} from './center.js';
 export { type Affine, borderDistance, dualNorm, lowerRadius, upperRadius } from './closed-form.js';
+export type { NoiseOptions } from './noise.js';
 export type {
   Assurance,
   AttackOptions,

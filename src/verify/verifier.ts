@@ -15,6 +15,7 @@ import { type Region, type Vectors, packVectors, toNativeRegion } from '../probl
 import { withNegatives } from '../problem/specification.js';
 import { formatShape } from '../tensor.js';
 import { Calls, fromNative } from './control.js';
+import { type NoiseOptions, resolveNoiseOptions } from './noise.js';
 import {
   type AttackOptions,
   type BoundsOptions,
@@ -222,6 +223,26 @@ export class Verifier {
   async norms(model: Model, options: CallOptions = {}): Promise<OperatorNorm[]> {
     const network = this.#network(model);
     return this.#calls.run(options, (control) => this.#engine.norms(network, control));
+  }
+
+  /**
+   * How often each class wins under Gaussian noise: the first of the greatest outputs at x + sigma g, g
+   * standard normal. The noise is a function of seed, stream and the sample's number, the same for any
+   * number of threads; samples and their noise are float32.
+   *
+   * @returns per input, the counts of the classes; where they fall short of `samples`, outputs were NaN.
+   * @throws as {@link forward}; InvalidArgumentError too if `streams` has another length.
+   */
+  async classCounts(model: Model, x: Vectors, options: NoiseOptions): Promise<Float64Array[]> {
+    const { data, count, size } = packVectors(x, 'x');
+    this.#checkSize(model, size, 'x');
+    const native = { ...resolveNoiseOptions(options, count), center: data };
+    const network = this.#network(model);
+    const counts = await this.#calls.run(options, (control) =>
+      this.#engine.classCounts(network, native, control),
+    );
+    const width = model.outputSize + 1;
+    return Array.from({ length: count }, (_, i) => counts.slice(i * width, (i + 1) * width - 1));
   }
 
   /** Certified radii around inputs; see {@link certifiedRadius}. */

@@ -6,6 +6,9 @@ import { fakeAddonPath } from './fake-native.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
+/** The addon that `npm run build` made. */
+export const realAddonPath = fileURLToPath(new URL('../../build/Release/bulwark.node', import.meta.url));
+
 export interface Outcome {
   code: number | null;
   signal: NodeJS.Signals | null;

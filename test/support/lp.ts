@@ -1,9 +1,6 @@
 /** The triangle relaxation of a chain of matrices and ReLUs as a linear program, solved by HiGHS. */
-import highsModule from 'highs';
+import { ConvexProgram } from '../../src/convex-program.js';
 import type { Graph, LinearNode } from '../../src/model/index.js';
-
-/** The package is CommonJS for TypeScript and an ES module for Node, so the types have one `default` too many. */
-const loadHighs = highsModule as unknown as typeof highsModule.default;
 
 export interface Interval {
   readonly lower: Float64Array;
@@ -40,49 +37,41 @@ export async function triangleOptimum(
   boxes: readonly Interval[],
   c: Float64Array,
 ): Promise<number> {
-  const highs = await loadHighs();
+  const program = new ConvexProgram();
+  let inputs = Array.from(input.lower, (lower, i) => program.variable({ lower, upper: input.upper[i] }));
   const layers = matrices(graph);
-  const rows: string[] = [];
-  const bounds: string[] = [];
-  const between = (name: string, low: number, high: number) => bounds.push(` ${low} <= ${name} <= ${high}`);
-  input.lower.forEach((low, i) => between(`h0_${i}`, low, input.upper[i]));
   layers.forEach((layer, k) => {
-    const inputs = layer.weight.length / layer.bias.length;
-    layer.bias.forEach((bias, row) => {
-      const z = `z${k}_${row}`;
-      const sum = Array.from({ length: inputs }, (_, i) =>
-        term(-layer.weight[row * inputs + i], `h${k}_${i}`),
-      );
-      rows.push(` 1 ${z} ${sum.join(' ')} = ${bias}`);
-      if (k + 1 === layers.length) {
-        bounds.push(` ${z} free`);
-        return;
+    const last = k + 1 === layers.length;
+    inputs = Array.from(layer.bias, (bias, row) => {
+      const [lower, upper] = last ? [-Infinity, Infinity] : [boxes[k].lower[row], boxes[k].upper[row]];
+      const z = program.variable({ lower, upper, cost: last ? c[row] : 0 });
+      const weights = inputs.map((h, i) => [h, -layer.weight[row * inputs.length + i]] as const);
+      program.row([[z, 1], ...weights], bias, bias);
+      if (last || lower >= 0) return z;
+      const h = program.variable({ lower: 0, upper: Math.max(upper, 0) });
+      if (upper > 0) {
+        const slope = upper / (upper - lower);
+        program.row(
+          [
+            [h, 1],
+            [z, -1],
+          ],
+          0,
+          Infinity,
+        );
+        program.row(
+          [
+            [h, 1],
+            [z, -slope],
+          ],
+          -Infinity,
+          -slope * lower,
+        );
       }
-      const [l, u] = [boxes[k].lower[row], boxes[k].upper[row]];
-      between(z, l, u);
-      const h = `h${k + 1}_${row}`;
-      if (u <= 0) {
-        between(h, 0, 0);
-      } else if (l >= 0) {
-        rows.push(` ${h} - ${z} = 0`);
-        between(h, l, u);
-      } else {
-        between(h, 0, u);
-        rows.push(` ${h} - ${z} >= 0`);
-        rows.push(` ${h} ${term(-u / (u - l), z)} <= ${(-u * l) / (u - l)}`);
-      }
+      return h;
     });
   });
-  const goal = Array.from(c, (value, row) => term(value, `z${layers.length - 1}_${row}`)).join(' ');
-  const named = rows.map((row, i) => ` r${i}:${row}`);
-  const text = ['Minimize', ` goal: ${goal}`, 'Subject To', ...named, 'Bounds', ...bounds, 'End'].join('\n');
-  const result = highs.solve(text, { output_flag: false });
-  if (result.Status !== 'Optimal') throw new Error(`the linear program is ${result.Status}`);
-  return result.ObjectiveValue;
-}
-
-function term(coefficient: number, variable: string): string {
-  return `${coefficient < 0 ? '-' : '+'} ${Math.abs(coefficient)} ${variable}`;
+  return (await program.minimise()).value;
 }
 
 function matrices(graph: Graph): LinearNode[] {
