@@ -45,9 +45,8 @@ struct Gemm {
   bool transposeA, transposeB, accumulate;
 };
 
-/// Adam with decoupled weight decay: weight -= rate * (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) +
-/// epsilon)
-/// + decay * weight). The corrections are 1 / (1 - beta^t).
+/// Adam: weight -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon), on the gradient plus decay
+/// * weight. The corrections are 1 / (1 - beta^t).
 struct AdamStep {
   float rate, beta1, beta2, epsilon, decay;
   float firstCorrection, secondCorrection;

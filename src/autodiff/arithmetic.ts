@@ -54,7 +54,7 @@ export interface ConvolutionForm {
   readonly pads: readonly [number, number];
 }
 
-/** Adam with decoupled weight decay; `step` counts from 1, `gradientScale` multiplies the gradient first. */
+/** Adam on `gradientScale * gradient + decay * weight`; `step` counts from 1. */
 export interface AdamForm {
   readonly rate: number;
   readonly beta1: number;

@@ -121,11 +121,11 @@ export class ReferenceArithmetic implements Arithmetic {
   adam(gradient: Numbers, weight: Numbers, first: Numbers, second: Numbers, form: AdamForm): void {
     const { rate, beta1, beta2, epsilon, decay, step, gradientScale } = form;
     for (let i = 0; i < weight.length; i++) {
-      const g = gradientScale * gradient[i];
+      const g = gradientScale * gradient[i] + decay * weight[i];
       first[i] = beta1 * first[i] + (1 - beta1) * g;
       second[i] = beta2 * second[i] + (1 - beta2) * g * g;
       const move = first[i] / (1 - beta1 ** step) / (Math.sqrt(second[i] / (1 - beta2 ** step)) + epsilon);
-      weight[i] -= rate * (move + decay * weight[i]);
+      weight[i] -= rate * move;
     }
   }
 

@@ -41,7 +41,7 @@ const trainingOptions: readonly (readonly [keyof TrainingOptions, string, string
   ['batch', '--batch <N>', 'images per step'],
   ['rate', '--rate <R>', 'learning rate of Adam at the start'],
   ['finalRate', '--final-rate <R>', 'learning rate at the end of the cosine schedule'],
-  ['weightDecay', '--weight-decay <R>', 'decoupled weight decay'],
+  ['weightDecay', '--weight-decay <R>', 'weight decay: an l2 penalty in the gradient'],
   ['clip', '--clip <L>', 'largest length of a gradient, 0 for no limit'],
   ['ema', '--ema <D>', 'decay of the moving average of the weights, 0 for none'],
   ['smoothing', '--smoothing <S>', 'label smoothing'],

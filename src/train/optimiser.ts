@@ -4,13 +4,13 @@ export interface OptimiserOptions {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled weight decay, in units of the learning rate. */
+  /** Times the weight, added to the gradient: an l2 penalty, as in Adam's original form. */
   readonly weightDecay: number;
   /** Largest length of the whole gradient; longer ones are scaled down to it. 0: no limit. */
   readonly clip: number;
 }
 
-/** Adam with decoupled weight decay on weights that live outside the tape. */
+/** Adam on weights that live outside the tape. */
 export class Optimiser {
   readonly #tape: Tape;
   readonly #parameters: readonly Tensor[];

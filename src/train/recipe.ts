@@ -9,7 +9,7 @@ export interface TrainingOptions {
   /** Learning rate of the first step and, by half a cosine, of the last. */
   readonly rate: number;
   readonly finalRate: number;
-  /** Decoupled weight decay of Adam. */
+  /** Weight decay of Adam: an l2 penalty, added to the gradient. */
   readonly weightDecay: number;
   /** Largest length of a step's gradient; 0 for no limit. */
   readonly clip: number;

@@ -104,13 +104,13 @@ static void denseAdam(const AdamStep& step, const float* gradient, float* weight
                       size_t count) {
   const AdamStep s = step;
   for (size_t i = 0; i < count; ++i) {
-    const float g = s.gradientScale * gradient[i];
+    const float g = s.gradientScale * gradient[i] + s.decay * weight[i];
     const float m = s.beta1 * first[i] + (1 - s.beta1) * g;
     const float v = s.beta2 * second[i] + (1 - s.beta2) * g * g;
     first[i] = m;
     second[i] = v;
     const float move = s.firstCorrection * m / (__builtin_sqrtf(s.secondCorrection * v) + s.epsilon);
-    weight[i] -= s.rate * (move + s.decay * weight[i]);
+    weight[i] -= s.rate * move;
   }
 }
 
