@@ -1,0 +1,34 @@
+import type { Model } from '../../src/model/index.js';
+import type { Verifier } from '../../src/verify/index.js';
+
+export type Criterion = 'logits' | 'margins';
+
+export interface Measured {
+  readonly clean: number;
+  readonly fractions: Readonly<Record<Criterion, readonly number[]>>;
+  readonly median: Readonly<Record<Criterion, number>>;
+  readonly pgd: readonly number[];
+}
+
+export interface TestImages {
+  readonly images: readonly Float64Array[];
+  readonly labels: ArrayLike<number>;
+}
+
+export class Certified {
+  constructor(
+    verifier: Verifier,
+    model: Model,
+    data: TestImages & { readonly wrong: readonly boolean[] },
+    criterion: Criterion,
+  );
+  fraction(eps: number): Promise<number>;
+  median(tolerance?: number): Promise<number>;
+  provenAt(eps: number): boolean[];
+}
+
+export function measure(
+  model: Model,
+  data: TestImages,
+  options: { radii: readonly number[]; threads?: number; log?: (line: string) => void },
+): Promise<Measured>;
