@@ -188,6 +188,8 @@ void ImageFacts::deriveAffine(int id) {
   // Rows of the first layer see the region itself: an l1 ball's dual norm is the largest entry.
   const bool largestEntry = composition.start == 0 && input_.kind == InputKind::l1;
   const double driftBefore = driftBetween(composition.start, from);
+  std::vector<double> fall, rise;
+  if (composition.joined) joinedStep(composition, fall, rise);
   std::vector<double> e(size);
   facts.loss.resize(size);
   for (std::vector<double>* values : {&facts.lower, &facts.upper, &facts.zhat}) values->resize(size);
@@ -204,14 +206,46 @@ void ImageFacts::deriveAffine(int id) {
     const double radius = up(y[j * kLanes + 2] * (1 + 2 * rounding) + tiny + e[j]);
     const double row = largestEntry ? composition.rowMax[j] * input_.eps + composition.rowNorm[j] * start.step
                                     : composition.rowNorm[j] * start.rho;
-    const double ball = up(row + network_.rowNorm(id)[j] * driftBefore + e[j]);
-    facts.lower[j] = below(std::max(middle - radius, facts.zhat[j] - ball));
-    facts.upper[j] = above(std::min(middle + radius, facts.zhat[j] + ball));
+    const double drift = up(network_.rowNorm(id)[j] * driftBefore + e[j]);
+    double down = up(row + drift), rising = down;
+    if (composition.joined) {
+      down = std::min(down, above(drift - fall[j]));
+      rising = std::min(rising, above(drift + rise[j]));
+    }
+    facts.lower[j] = below(std::max(middle - radius, facts.zhat[j] - down));
+    facts.upper[j] = above(std::min(middle + radius, facts.zhat[j] + rising));
   }
   facts.step = normUp(e);
   facts.rho = composition.norm < kInfinity
                   ? up(composition.norm * start.rho + driftBetween(composition.start, id))
                   : kInfinity;
+}
+
+void ImageFacts::joinedStep(const Composition& chain, std::vector<double>& lower,
+                            std::vector<double>& upper) const {
+  const NodeFacts& start = nodes_[chain.start];
+  const size_t count = start.zhat.size();
+  std::vector<double> x(count * kLanes), reach(count);
+  for (size_t i = 0; i < count; ++i) {
+    const double low = below(start.lower[i] - start.zhat[i]), high = above(start.upper[i] - start.zhat[i]);
+    const double middle = 0.5 * low + 0.5 * high;
+    reach[i] = std::max(std::fabs(low), std::fabs(high));
+    x[i * kLanes] = 0;
+    x[i * kLanes + 1] = middle;
+    x[i * kLanes + 2] = std::max(0.0, above(std::max(high - middle, middle - low)));
+    x[i * kLanes + 3] = std::fabs(middle);
+  }
+  std::vector<double> y(chain.rowNorm.size() * kLanes);
+  chain.joined->forwardMixed(kernels_, x.data(), y.data());
+  const double terms = chain.joined->forwardTerms() + 8.0, rounding = gamma(terms);
+  const double rest = up(chain.error * normUp(reach) + (terms + 8) * kTiny);
+  for (size_t j = 0; j < chain.rowNorm.size(); ++j) {
+    const double middle = y[j * kLanes + 1];
+    const double radius =
+        up((y[j * kLanes + 2] + 2 * rounding * y[j * kLanes + 3]) * (1 + 2 * rounding) + rest);
+    lower.push_back(below(middle - radius));
+    upper.push_back(above(middle + radius));
+  }
 }
 
 double ImageFacts::driftBetween(int start, int id) const {

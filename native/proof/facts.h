@@ -10,7 +10,10 @@
 // xhat. Balls: rho bounds || x - xhat ||_2. With e = (gamma_n + gamma'_n) m + w, || y - yhat || <= ||A|| rho
 // + ||e||; over a chain of affine nodes that composes to C, || C || rho(start) + `drift`, where drift adds up
 // the e of its nodes, each times the norms that come after it. ReLU is 1-Lipschitz and exact. Boxes: interval
-// steps, A mid +- (|A| radius + e), intersected with yhat_i +- (||C_i|| rho(start) + drift_i).
+// steps, A mid +- (|A| radius + e), intersected with yhat_i +- (||C_i|| rho(start) + drift_i), and for a
+// chain of several matrices with one step of the product: the run deviates from yhat by C d up to drift_i, d
+// = x - xhat at the start in [lower - xhat, upper - xhat], and the computed C' from C by ||C - C'||_F ||d||_2
+// at most.
 #pragma once
 
 #include <vector>
@@ -63,6 +66,8 @@ class ImageFacts {
   void deriveInput();
   void deriveAffine(int id);
   void deriveAdd(int id);
+  /// For each output of a joined chain: what its deviation from yhat is between, but for the chain's drift.
+  void joinedStep(const Composition&, std::vector<double>& lower, std::vector<double>& upper) const;
   /// Distance between nominal run and exact image of nominal start, at `id` in a chain of affine nodes.
   double driftBetween(int start, int id) const;
   void finish(int id);

@@ -22,7 +22,13 @@ bool isFinite(const std::vector<double>& values) {
 struct Approximate {
   Affine affine;
   double frobenius, error;
+  int mixing;  // matrices and convolutions in it
 };
+
+/// Whether an output sums several inputs.
+int mixing(const Affine& affine) {
+  return std::holds_alternative<Linear>(affine) || std::holds_alternative<Conv>(affine) ? 1 : 0;
+}
 
 std::optional<Approximate> composeUp(const Approximate& first, const Approximate& second) {
   std::optional<Affine> both = bulwark::compose(first.affine, second.affine);
@@ -33,7 +39,7 @@ std::optional<Approximate> composeUp(const Approximate& first, const Approximate
                        0x1p-960;  // what underflows: at most 2^70 products
   const std::vector<double> norms = rowNorms(*both);
   if (!isFinite(norms) || !std::isfinite(error)) return {};
-  return Approximate{std::move(*both), normUp(norms), error};
+  return Approximate{std::move(*both), normUp(norms), error, first.mixing + second.mixing};
 }
 
 }  // namespace
@@ -69,7 +75,8 @@ void ProofNetwork::compose(const NormBound& norm) {
     }
     Composition& result = compositions_[node.affine];
     result.start = node.inputs[0];
-    Approximate chain{network_.affines[node.affine], frobenius_[node.affine], 0};
+    const Affine& own = network_.affines[node.affine];
+    Approximate chain{own, frobenius_[node.affine], 0, mixing(own)};
     while (composed[result.start]) {
       std::optional<Approximate> longer = composeUp(*composed[result.start], chain);
       if (!longer) break;
@@ -79,6 +86,10 @@ void ProofNetwork::compose(const NormBound& norm) {
     asked[result.start] = 1;
     for (const double value : rowNorms(chain.affine)) result.rowNorm.push_back(up(value + chain.error));
     for (const double value : rowMaxima(chain.affine)) result.rowMax.push_back(up(value + chain.error));
+    if (chain.mixing > 1) {
+      result.joined.emplace(chain.affine);
+      result.error = chain.error;
+    }
     composed[id] = std::move(chain);
   }
   for (int id = 0; id < nodeCount(); ++id) {

@@ -8,6 +8,7 @@
 
 #include "selftest/harness.h"
 #include "selftest/proof_reference.h"
+#include "selftest/reference.h"
 
 namespace bulwark::selftest {
 namespace {
@@ -125,6 +126,91 @@ const Test radii("proof: balls are no looser than those of the folded network", 
     }
   }
 });
+
+/// Boxes of all nodes by interval steps, without a thought for rounding.
+std::vector<std::vector<double>> intervalSteps(const Network& network, const proof::InputSet& input,
+                                               std::vector<std::vector<double>>& upper) {
+  std::vector<std::vector<double>> lower = {input.lower};
+  upper = {input.upper};
+  for (size_t id = 1; id < network.nodes.size(); ++id) {
+    const Node& node = network.nodes[id];
+    std::vector<double> l = lower[node.inputs[0]], u = upper[node.inputs[0]];
+    if (node.kind == NodeKind::affine) {
+      const Affine& affine = network.affines[node.affine];
+      const std::vector<double> from = l, to = u;
+      const std::vector<long double> bias =
+          exactForward({{{NodeKind::input, "x", network.nodes[node.inputs[0]].shape, {}, -1},
+                         {NodeKind::affine, "y", node.shape, {0}, 0}},
+                        {affine}},
+                       std::vector<double>(from.size()));
+      l.assign(bias.begin(), bias.end());
+      u = l;
+      eachWeight(affine, [&](int o, int i, double weight) {
+        l[o] += weight * (weight > 0 ? from : to)[i];
+        u[o] += weight * (weight > 0 ? to : from)[i];
+      });
+    }
+    for (size_t i = 0; i < l.size(); ++i) {
+      if (node.kind == NodeKind::relu) l[i] = std::max(l[i], 0.0), u[i] = std::max(u[i], 0.0);
+      if (node.kind == NodeKind::add) l[i] += lower[node.inputs[1]][i], u[i] += upper[node.inputs[1]][i];
+    }
+    lower.push_back(std::move(l));
+    upper.push_back(std::move(u));
+  }
+  return lower;
+}
+
+const Test joining("proof: boxes are no looser than interval steps of the folded network",
+                   [](Context& context) {
+                     Random& random = context.random;
+                     ThreadPool pool(1);
+                     int tighter = 0;
+                     for (int i = 0; i < 200; ++i) {
+                       // Matrices in a row, with what folds into them between, before and after a ReLU.
+                       GraphBuilder builder({pick(random, 2, 9)});
+                       for (int layer = 0; layer < 3; ++layer) {
+                         int at = builder.linear(random, builder.last(), {pick(random, 6, 12)});
+                         if (pick(random, 0, 1)) at = builder.scale(random, at, false);
+                         at = builder.linear(random, at, {pick(random, 2, 8)});
+                         if (pick(random, 0, 1)) at = builder.linear(random, at, {pick(random, 2, 4)});
+                         if (layer < 2) builder.relu(at);
+                       }
+                       const proof::ProofNetwork exact(builder.nodes);
+                       Region region = randomRegion(random, exact.size(0), 1, 0.3);
+                       for (const Arithmetic arithmetic : {Arithmetic::real, Arithmetic::float32}) {
+                         Prover prover(exact, region, arithmetic, pool);
+                         const proof::ImageFacts& facts = prover.image(0);
+                         const Network folded = lower(builder.nodes);
+                         std::vector<std::vector<double>> high, separateHigh;
+                         const auto low = intervalSteps(folded, facts.input(), high);
+                         const auto separateLow = intervalSteps(exact.network(), facts.input(), separateHigh);
+                         const std::vector<int> relus = reluNodes(folded);
+                         for (size_t k = 0; k < relus.size(); ++k) {
+                           const int engine = folded.nodes[relus[k]].inputs[0],
+                                     mine = exact.targetNode(static_cast<int>(k));
+                           for (size_t j = 0; j < low[engine].size(); ++j) {
+                             const double width = high[engine][j] - low[engine][j];
+                             const double proven = facts.at(mine).upper[j] - facts.at(mine).lower[j];
+                             const double slack = arithmetic == Arithmetic::real ? 1e-9 : 1e-3;
+                             context.error("a box's width", (proven - width) / (1 + width), slack);
+                             if (proven < 0.7 * (separateHigh[mine][j] - separateLow[mine][j])) ++tighter;
+                           }
+                         }
+                         for (int p = 0; p < 10; ++p) {
+                           const std::vector<double> x = samplePoint(random, region, 0);
+                           const auto values = nodeValues(exact.network(), x);
+                           for (int id = 1; id < exact.nodeCount(); ++id) {
+                             for (size_t j = 0; j < values[id].size(); ++j) {
+                               context.check(facts.at(id).lower[j] <= values[id][j] &&
+                                                 values[id][j] <= facts.at(id).upper[j],
+                                             "a value outside");
+                             }
+                           }
+                         }
+                       }
+                     }
+                     context.check(tighter > 500, "joining narrows boxes");
+                   });
 
 const Test tightening("proof: boxes narrow, hold every point, and the rest follows", [](Context& context) {
   Random& random = context.random;
