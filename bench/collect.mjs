@@ -5,6 +5,7 @@ import { kernelCases } from './kernels.mjs';
 import { measure } from './measure.mjs';
 import { mlpCases } from './mlp.mjs';
 import { certifyCases, published, publishedCases } from './published.mjs';
+import { trainingCases } from './training.mjs';
 
 /** What the figures depend on beside the code. */
 export function machine() {
@@ -32,6 +33,7 @@ export function groups({ quick }) {
   return [
     { name: 'kernels', run: async () => kernelCases() },
     { name: 'mlp', run: () => timed(mlpCases) },
+    { name: 'training', run: () => timed(trainingCases) },
     ...published.flatMap((name) => [
       { name, run: () => timed(() => publishedCases(name)) },
       { name: `certify ${name}`, run: () => certifyCases(name, { quick }) },

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --quick] [-- --only TEXT]`: measures kernels, bounds, attacks, one-time costs and whole
  * certification runs, prints them beside their floors and targets, and writes `bench/results/latest.json`.
- * Groups that `--only` chooses from: kernels, opponents, mlp, and for each published network its name, `certify
+ * Groups that `--only` chooses from: kernels, opponents, mlp, training, and for each published network its name, `certify
  * NAME` and `throughput NAME`. The short run leaves out opponents and throughput.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** What the project promises of its speed and memory on one core of an idle machine, against a run. */
+import { productsOf, trainingNames } from './training.mjs';
 
 const certifyLimits = { mnist_mlp: 10, mnist_convsmall: 60, cifar10_cnn_c: 60, cifar10_convsmall: 60 };
 
@@ -42,6 +43,17 @@ export function targetRows({ cases, opponents = [], throughputs = [] }) {
   for (const { name, images, one, two } of throughputs) {
     const what = `${name}: throughput of 2 threads / 1, ${images} images`;
     rows.push({ what, target: '>= 1.8', measured: (two / one).toFixed(2), met: two >= 1.8 * one });
+  }
+  for (const name of Object.values(trainingNames)) {
+    const [whole, products] = [find(name), find(productsOf(name))];
+    if (!whole || !products) continue;
+    const ratio = whole.cost / products.cost;
+    rows.push({
+      what: `${name} / its products alone`,
+      target: '<= 1.2',
+      measured: ratio.toFixed(2),
+      met: ratio <= 1.2,
+    });
   }
   const memory = cases.flatMap(({ peakMemory }) => peakMemory ?? []);
   if (memory.length > 0) {

@@ -32,17 +32,15 @@ export class Optimiser {
     return [...this.#first, ...this.#second];
   }
 
-  /** One step; `count` is 1 for the first. Returns the gradient's length before clipping. */
-  step(gradients: readonly Tensor[], rate: number, count: number): number {
+  /** One step; `count` is 1 for the first. */
+  step(gradients: readonly Tensor[], rate: number, count: number): void {
     const { clip, weightDecay, ...betas } = this.#options;
-    const length = this.#length(gradients);
-    const gradientScale = clip > 0 && length > clip ? clip / length : 1;
+    const gradientScale = clip > 0 ? Math.min(1, clip / this.#length(gradients)) : 1;
     this.#parameters.forEach(({ data }, i) => {
       const form = { ...betas, rate, decay: weightDecay, step: count, gradientScale };
       const [first, second] = [this.#first[i].data, this.#second[i].data];
       this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form);
     });
-    return length;
   }
 
   #length(gradients: readonly Tensor[]): number {
