@@ -16,7 +16,10 @@ class BoundsWorker final : public PromiseWorker {
     options_ = readBoundsOptions(objectArgument(info, 3, "options"));
     proof_ = readProofOptions(objectArgument(info, 3, "options"));
     wantsMultipliers_ = options_.multipliers;
-    options_.multipliers |= proof_.has_value();
+    if (proof_) {
+      proof_->byNorms = options_.method == Method::lip;
+      options_.multipliers = true;
+    }
     options_.headroom = headroomFor(proof_);
   }
 

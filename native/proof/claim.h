@@ -20,7 +20,8 @@ struct Split {
   bool positive = true;  // z >= 0, else z <= 0
 };
 
-/// row^T y + constant >= bound for the value y of the target everywhere on the region of `image`.
+/// row^T y + constant >= bound for the value y of the target everywhere on the region of `image`; with an
+/// `inputSlope`, row^T y + constant >= inputSlope^T x + bound at every input x of it.
 struct Claim {
   static constexpr int32_t output = -1;
 
@@ -30,6 +31,7 @@ struct Claim {
   int32_t feature = 0;      // of a unit row
   double sign = 1;          // of a unit row, 1 or -1
   double constant = 0;
+  std::vector<float> inputSlope;  // on the input's features; empty: none
   std::vector<Split> splits;
   const Multipliers* multipliers = nullptr;
 };

@@ -67,6 +67,7 @@ void ProofNetwork::compose(const NormBound& norm) {
   compositions_.resize(network_.affines.size());
   std::vector<std::optional<Approximate>> composed(nodeCount());
   std::vector<char> asked(nodeCount());
+  asked.back() = 1;
   for (int id = 0; id < nodeCount(); ++id) {
     const Node& node = network_.nodes[id];
     if (node.kind != NodeKind::affine) {

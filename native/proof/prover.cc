@@ -164,12 +164,34 @@ class Walk {
     for (int lane = 0; lane < lanes_; ++lane) lost_[lane] += 2 * kUnit * upSum(moved[lane]);
   }
 
+  bool hasSlopes() const {
+    return std::any_of(claims_.begin(), claims_.end(), [](const Claim* c) { return !c->inputSlope.empty(); });
+  }
+  void subtractSlopes() {
+    if (!hasSlopes()) return;
+    const size_t size = network_.size(0);
+    const Buffers::Buffer slopes = buffers_.take(size * lanes_);
+    for (int lane = 0; lane < lanes_; ++lane) {
+      const std::vector<float>& slope = claim(lane).inputSlope;
+      for (size_t i = 0; i < size; ++i) slopes[i * lanes_ + lane] = slope.empty() ? 0 : -slope[i];
+    }
+    add(slopes.get(), 0);
+  }
+
   void finish(double* bounds) {
     const double slack = sumSlack(network_);
     double minimum[kMostLanes] = {};
+    if (!signal_[0] && hasSlopes()) {
+      signal_[0] = buffers_.take(static_cast<size_t>(network_.size(0)) * lanes_);
+      std::fill_n(signal_[0].get(), static_cast<size_t>(network_.size(0)) * lanes_, 0.0);
+    }
     if (signal_[0]) {
       if (!facts_.at(0).loss.empty()) lose(0);
-      for (int lane = 0; lane < lanes_; ++lane) lambda_[lane] = claim(lane).multipliers->inputLambda;
+      subtractSlopes();
+      for (int lane = 0; lane < lanes_; ++lane) {
+        // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
+        lambda_[lane] = claim(lane).inputSlope.empty() ? claim(lane).multipliers->inputLambda : 0;
+      }
       inputMinimum(kernels_, facts_.input(), lanes_, signal_[0].get(), lambda_, slack, minimum);
     }
     for (size_t lane = 0; lane < claims_.size(); ++lane) {
@@ -235,6 +257,8 @@ void Prover::check(const Claim& claim) const {
                         : static_cast<int>(claim.row.size()) != size) {
     refuse("a claim's row does not fit its target of " + std::to_string(size) + " features");
   }
+  if (!claim.inputSlope.empty() && static_cast<int>(claim.inputSlope.size()) != network_.size(0))
+    refuse("a claim's slope does not fit the input's " + std::to_string(network_.size(0)) + " features");
   if (!claim.multipliers) refuse("a claim without multipliers");
   const std::vector<int> below = network_.relusBelow(claim.target);
   if (claim.multipliers->slope.size() != below.size() || claim.multipliers->lambda.size() != below.size())
@@ -276,6 +300,24 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
     for (size_t lane = 0; lane < block.size(); ++lane) bounds[blocks[index][lane]] = proven[lane];
   });
   return bounds;
+}
+
+double Prover::ballBound(int image, std::span<const double> row, double constant) const {
+  const ImageFacts& facts = *images_.at(image);
+  const NodeFacts& output = facts.at(network_.nodeCount() - 1);
+  if (row.size() != output.zhat.size()) refuse("a row that does not fit the output");
+  if (!facts.valid()) return -kInfinity;
+  double sum = constant, size = std::fabs(constant);
+  std::vector<double> magnitudes;
+  for (size_t j = 0; j < row.size(); ++j) {
+    sum += row[j] * output.zhat[j];
+    size += std::fabs(row[j] * output.zhat[j]);
+    magnitudes.push_back(std::fabs(row[j]));
+  }
+  const double rounding = up(size * 2 * gamma(static_cast<double>(row.size()) + 8));
+  const double reach = up(normUp(magnitudes) * output.rho);
+  const double bound = below(below(sum - rounding) - up(reach + facts.underflow()));
+  return std::isfinite(bound) ? bound : -kInfinity;
 }
 
 std::vector<double> Prover::tighten(std::span<const Claim> claims) {

@@ -42,6 +42,10 @@ class Prover {
   /// number of threads and any company of other claims.
   std::vector<double> lowerBounds(std::span<const Claim> claims) const;
 
+  /// A proven lower bound on row^T y + constant at the output from its nominal value and ball alone, that is
+  /// from the product of the layers' norms.
+  double ballBound(int image, std::span<const double> row, double constant) const;
+
   /// Proves unit claims on pre-activations, in topological order of their ReLUs, and narrows the boxes with
   /// what was proven; boxes behind follow. Their bounds in the order given.
   std::vector<double> tighten(std::span<const Claim> claims);

@@ -1,6 +1,7 @@
 #include "verdict/proven.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <span>
 
@@ -52,6 +53,11 @@ class Claims {
     claims_.push_back(std::move(claim));
   }
 
+  /// Of the claim added last; `slope` is in the engine's order.
+  void setSlope(const float* slope) {
+    for (const int32_t position : model_.input) claims_.back().inputSlope.push_back(slope[position]);
+  }
+
   void addBox(int place, const BoxClaim& box) {
     proof::Claim claim;
     claim.image = place;
@@ -69,6 +75,15 @@ class Claims {
   const Specification& specification_;
   std::vector<proof::Claim> claims_;
 };
+
+const Multipliers kNone;
+
+std::vector<double> ballBounds(const proof::Prover& prover, const std::vector<proof::Claim>& claims) {
+  std::vector<double> bounds;
+  for (const proof::Claim& claim : claims)
+    bounds.push_back(prover.ballBound(claim.image, claim.row, claim.constant));
+  return bounds;
+}
 
 /// Calls prove(prover, group) for groups of the images, boxes first tightened by their claims.
 template <class Prove>
@@ -118,8 +133,10 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
   const int rowCount = specification.rowCount;
   const std::vector<double> believed = result.lower;
   std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
+  std::fill(result.offset.begin(), result.offset.end(), -kInfinity);
   const bool lambdas = !model.network.relus().empty();
   const auto has = [&](size_t at) {
+    if (options.byNorms) return std::isfinite(believed[at]);
     return at < result.multipliers.size() && (!lambdas || !result.multipliers[at].lambda.empty());
   };
   const std::vector<int> images = imagesWhere(region.count, rowCount, !options.decidedOnly, [&](size_t at) {
@@ -127,19 +144,27 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
   });
   eachGroup(model, region, images, specification, result.boxes, options.arithmetic, pool, stop,
             [&](const proof::Prover& prover, std::span<const int> group) {
-              Claims claims(model, specification);
+              Claims claims(model, specification), affine(model, specification);
               std::vector<size_t> rows;
               for (size_t place = 0; place < group.size(); ++place) {
                 for (int row = 0; row < rowCount; ++row) {
                   const size_t at = static_cast<size_t>(group[place]) * rowCount + row;
                   if (!has(at)) continue;
                   rows.push_back(at);
-                  claims.addRow(static_cast<int>(place), group[place], row, result.multipliers[at], {});
+                  const Multipliers& multipliers = options.byNorms ? kNone : result.multipliers[at];
+                  const int position = static_cast<int>(place);
+                  claims.addRow(position, group[place], row, multipliers, {});
+                  if (result.slope.empty()) continue;
+                  affine.addRow(position, group[place], row, multipliers, {});
+                  affine.setSlope(result.slope.data() + at * model.input.size());
                 }
               }
-              const std::vector<double> bounds = prover.lowerBounds(claims.all());
+              const std::vector<double> bounds =
+                  options.byNorms ? ballBounds(prover, claims.all()) : prover.lowerBounds(claims.all());
+              const std::vector<double> offsets = prover.lowerBounds(affine.all());
               for (size_t i = 0; i < rows.size(); ++i) {
                 result.lower[rows[i]] = std::min(believed[rows[i]], bounds[i]);
+                if (!offsets.empty()) result.offset[rows[i]] = offsets[i];
               }
             });
 }

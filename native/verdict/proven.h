@@ -22,6 +22,8 @@ struct ProofOptions {
   proof::Arithmetic arithmetic = proof::Arithmetic::real;
   /// Leave an image unless all its rows are believed positive: for callers who want the verdict only.
   bool decidedOnly = false;
+  /// Bounds came from norms alone (Method::lip) and have no multipliers.
+  bool byNorms = false;
 };
 
 /// The headroom (see BoundsOptions) with which ascents aim, so that what they believe can be proven.

@@ -31,9 +31,9 @@ export interface CertifyOptions {
   clip?: readonly [number, number];
   /** Default `'joint'`, see `stagesFor`. */
   method?: Method;
-  /** What `verified` is proven of; default `'real'`, and `'none'` for method lip, the only one it has. */
+  /** What `verified` is proven of; default `'real'`. */
   assurance?: Assurance;
-  /** Folder for a certificate of every verified image; needs an assurance above `'none'`. */
+  /** Folder for a certificate of every verified image; needs an assurance above `'none'`, not for lip. */
   certificates?: string;
   /** Whether to attack first; default true. */
   attack?: boolean;
@@ -79,9 +79,12 @@ export async function certify(
   const begin = performance.now();
   const { images } = data;
   const method = oneOf('method', options.method ?? 'joint', methods);
-  const assurance = oneOf('assurance', options.assurance ?? (method === 'lip' ? 'none' : 'real'), assurances);
+  const assurance = oneOf('assurance', options.assurance ?? 'real', assurances);
   if (options.certificates && assurance === 'none') {
     throw new InvalidArgumentError("certificates need assurance 'real' or 'float32', it is 'none'");
+  }
+  if (options.certificates && method === 'lip') {
+    throw new InvalidArgumentError("certificates hold multipliers of the dual, and method 'lip' has none");
   }
   const attack = options.attack ?? true;
   const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);

@@ -184,7 +184,8 @@ class Cascade {
     const { assurance, certificates } = this.#options;
     const bounds = await this.#verifier.bounds(this.#model, this.#region(images), {
       ...stage.options,
-      ...(stage.options.method === 'lip' ? {} : { assurance, multipliers: certificates !== undefined }),
+      assurance,
+      multipliers: certificates !== undefined,
       ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,

@@ -33,7 +33,7 @@ export function addCertify(program: Command, signal: AbortSignal): void {
     )
     .addOption(new Option('--attack <on|off>', 'try to falsify first').choices(['on', 'off']).default('on'))
     .addOption(
-      new Option('--assurance <level>', 'what verified is proven of (default: real; none for lip)').choices([
+      new Option('--assurance <level>', 'what verified is proven of (default: real)').choices([
         ...assurances,
       ]),
     )

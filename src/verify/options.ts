@@ -70,8 +70,7 @@ export interface MethodOptions {
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
   timeLimit?: number;
   /**
-   * What lower bounds are proven of, see {@link Assurance}; default `'none'` for lip and with
-   * affine bounds, which are not rechecked, else `'real'`.
+   * What bounds are proven of, affine ones too, see {@link Assurance}; default `'real'`.
    */
   assurance?: Assurance;
   /**
@@ -129,21 +128,9 @@ export function resolveBoundsOptions(
     timeLimit: seconds('timeLimit', options.timeLimit ?? 0),
     coefficients: options.coefficients ?? false,
     multipliers: options.multipliers ?? false,
-    assurance: assuranceFor(asked, options),
+    assurance: oneOf('assurance', options.assurance ?? 'real', assurances),
     decidedOnly: options.decidedOnly ?? false,
   };
-}
-
-function assuranceFor(
-  method: Method,
-  { assurance, coefficients }: { assurance?: Assurance; coefficients?: boolean },
-): Assurance {
-  const unproven = method === 'lip' || coefficients;
-  if (assurance === undefined) return unproven ? 'none' : 'real';
-  oneOf('assurance', assurance, assurances);
-  if (!unproven || assurance === 'none') return assurance;
-  const what = method === 'lip' ? 'method lip' : 'coefficients';
-  throw new InvalidArgumentError(`assurance is '${assurance}', but ${what} can only have 'none'`);
 }
 
 /**

@@ -47,9 +47,8 @@ const growth = 4;
  * The largest ball around each centre on which the method proves all rows positive, to a tolerance.
  *
  * The closed forms of Theorem 3.1 / B.4, applied to CROWN's affine bounds on growing domains, open the
- * bracket: `r_LB` is within reach, `r_UB` is not. Bisection with the chosen method closes it; only balls
- * that it proves at the assurance asked for count. At assurance `'none'` each step uses the closed form
- * of its own affine bounds too.
+ * bracket: `r_LB` is within reach, `r_UB` is not. Bisection with the chosen method closes it, each step with
+ * the closed form of its own affine bounds too. Only what is proven at the assurance asked for counts.
  *
  * @param center one or several inputs.
  * @throws as `Verifier.bounds`.
@@ -76,9 +75,6 @@ class RadiusSearch {
   readonly #max: number;
   readonly #deadline: number;
   readonly #closedForm: boolean;
-  /** Whether only what `assurance` proves counts. */
-  readonly #assured: boolean;
-  readonly #hint: Float64Array;
   /** Proven radius, smallest radius that was tried in vain, and smallest radius known to be wrong. */
   readonly #proven: Float64Array;
   readonly #failed: Float64Array;
@@ -96,11 +92,9 @@ class RadiusSearch {
     const limit = seconds('timeLimit', options.timeLimit ?? 0);
     this.#deadline = limit > 0 ? performance.now() + 1000 * limit : Infinity;
     this.#closedForm = aboveCrown.includes(options.method ?? 'joint');
-    this.#assured = (options.assurance ?? 'real') !== 'none' && options.method !== 'lip';
     this.#centers = Array.from({ length: count }, (_, i) => data.subarray(i * size, (i + 1) * size));
     this.#rows = options.specification.resolve(count, model.outputSize);
     this.#proven = new Float64Array(count);
-    this.#hint = new Float64Array(count);
     this.#failed = new Float64Array(count).fill(Infinity);
     this.#refuted = new Float64Array(count).fill(Infinity);
     this.#evaluations = new Int32Array(count);
@@ -116,6 +110,7 @@ class RadiusSearch {
       const radii = images.map(() => domain);
       await this.#evaluate(images, radii, {
         method: 'crown',
+        assurance: this.#options.assurance,
         boxes: this.#options.norm === 'l2' ? 'cheap' : 'crown',
         coefficients: true,
         upper: true,
@@ -126,10 +121,6 @@ class RadiusSearch {
     }
     // A radius that CROWN could not prove may still be proven by the method asked for.
     this.#failed.fill(Infinity);
-    if (!this.#assured) return;
-    // Affine bounds are not rechecked: their radii are where to look first, no more.
-    this.#hint.set(this.#proven);
-    this.#proven.fill(0);
   }
 
   /** Gallops to the first radius that the method cannot prove, then bisects. */
@@ -139,11 +130,13 @@ class RadiusSearch {
       const radii = images.map((image) => {
         const proven = this.#proven[image];
         const ceiling = Math.min(this.#failed[image], this.#refuted[image]);
-        if (proven === 0 && ceiling > this.#hint[image] && this.#hint[image] > 0) return this.#hint[image];
         return ceiling < Infinity ? (proven + ceiling) / 2 : Math.min(this.#max, Math.max(first, 2 * proven));
       });
-      const coefficients = this.#closedForm && !this.#assured;
-      await this.#evaluate(images, radii, { ...this.#options, coefficients, upper: false });
+      await this.#evaluate(images, radii, {
+        ...this.#options,
+        coefficients: this.#closedForm,
+        upper: false,
+      });
     }
   }
 

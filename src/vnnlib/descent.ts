@@ -75,6 +75,7 @@ export async function descend(
       boxes: 'cheap',
       iterations: 0,
       coefficients: true,
+      assurance: 'none',
       specification,
       signal,
     });

@@ -30,6 +30,7 @@ export async function refute(
     ...method,
     specification,
     coefficients: true,
+    assurance: 'none',
     timeLimit: timeLimit(search),
     signal,
   });
