@@ -82,6 +82,11 @@ export interface NativeBox {
   slope: Float32Array;
   lambda: Float32Array;
   inputLambda: number;
+  /**
+   * As of a {@link NativeLeaf}. Entries that agree in image, ReLU, feature and sign are the leaves of one tree,
+   * and their smallest bound is the neuron's.
+   */
+  splits: Int32Array;
 }
 
 /** What proves the bounds of a call, row by row: values of the dual's free variables. */
@@ -112,6 +117,8 @@ export interface NativeBoundsResult {
 export interface NativeSearchOptions extends NativeBoundsOptions {
   /** Most subproblems per image. */
   subproblems: number;
+  /** Most subproblems for the optimised boxes of one layer of an image. */
+  boxSubproblems: number;
 }
 
 /** A proven leaf of a row's tree of splits. */

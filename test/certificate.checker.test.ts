@@ -183,12 +183,21 @@ describe('box claims from the engine', () => {
     const deep = builder.relu(builder.linear(right, 5));
     builder.add(builder.linear(deep, 2), left);
     const maker = new CertificateMaker(builder.model());
-    const evidence = { relu: 2, feature: 1, sign: -1, slope: Float32Array.of(1, 2, 3, 4), inputLambda: 0.5 };
+    const evidence = {
+      relu: 2,
+      feature: 1,
+      sign: -1,
+      slope: Float32Array.of(1, 2, 3, 4),
+      inputLambda: 0.5,
+      splits: new Int32Array(0),
+    };
     const { multipliers, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
     expect(claim).toEqual({ relu: 2, neuron: 1, active: false });
     expect([...multipliers.slope]).toEqual([0, 0, 1, 2, 3, 4]);
     expect([...multipliers.lambda]).toEqual([0, 7]);
     expect(() => maker.boxClaim({ ...evidence, lambda: Float32Array.of(7, 7) })).toThrow(/expected 4 and 1/);
+    const leaf = { ...evidence, lambda: Float32Array.of(7), splits: Int32Array.of(1, 0, 1) };
+    expect(() => maker.boxClaim(leaf)).toThrow(/relies on splits/);
   });
 });
 

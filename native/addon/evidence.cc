@@ -74,6 +74,7 @@ Napi::Array boxesArray(Napi::Env env, const Network& network, const std::vector<
     entry.Set("slope", slope);
     entry.Set("lambda", lambda);
     entry.Set("inputLambda", box.multipliers.inputLambda);
+    entry.Set("splits", splitsArray(env, network, box.splits));
     out.Set(static_cast<uint32_t>(i), entry);
   }
   return out;
@@ -101,6 +102,7 @@ Napi::Object multipliersObject(Napi::Env env, const Network& network, const std:
 }
 
 Napi::Int32Array splitsArray(Napi::Env env, const Network& network, const std::vector<Split>& splits) {
+  if (splits.empty()) return Napi::Int32Array::New(env, 0);
   const auto orders = allOrders(network);
   auto out = Napi::Int32Array::New(env, 3 * splits.size());
   for (size_t i = 0; i < splits.size(); ++i) {

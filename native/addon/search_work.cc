@@ -17,6 +17,7 @@ class SearchWorker final : public PromiseWorker {
     options_ = readBoundsOptions(options);
     const Fields fields(options, "options");
     search_.subproblems = fields.integer("subproblems", 0);
+    search_.boxSubproblems = fields.integer("boxSubproblems", 0);
     proof_ = readProofOptions(options);
     wantsLeaves_ = options_.multipliers;
     options_.headroom = search_.headroom = headroomFor(proof_);

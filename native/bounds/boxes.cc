@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bounds/ascent.h"
 #include "bounds/schedule.h"
 
 namespace bulwark {
@@ -45,8 +44,28 @@ int reluAt(const Network& network, int pre) {
   return -1;
 }
 
-void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, RowResults& results) {
+/// Positions among the network's ReLUs of those that lead to a node.
+std::vector<int> relusBelow(const Network& network, int node) {
+  std::vector<char> leads(network.nodes.size(), 0);
+  leads[node] = 1;
+  for (int id = node; id >= 0; --id) {
+    if (!leads[id]) continue;
+    for (int from : network.nodes[id].inputs) leads[from] = 1;
+  }
+  std::vector<int> out;
+  int position = 0;
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    if (network.nodes[id].kind != NodeKind::relu) continue;
+    if (leads[id]) out.push_back(position);
+    ++position;
+  }
+  return out;
+}
+
+void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, RowResults& results,
+                 std::vector<std::vector<Leaf>>& leaves) {
   const int relu = reluAt(images.prepared().network, node);
+  const std::vector<int> below = relusBelow(images.prepared().network, node);
   std::vector<float> lower, upper;
   images.readBox(backend, node, lower, upper);
   const size_t features = lower.size() / images.count();
@@ -60,15 +79,22 @@ void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& s
     float& end = sign > 0 ? lower[at] : upper[at];
     if (!(sign * end < outward)) continue;
     end = sign * outward;
-    if (results.multipliers.empty() || !results.finished[row]) continue;
-    images.claims.push_back({neuron.image, relu, neuron.feature, sign, std::move(results.multipliers[row])});
+    for (Leaf& leaf : leaves[row]) {
+      for (Split& split : leaf.splits) split.relu = below[split.relu];
+      images.claims.push_back(
+          {neuron.image, relu, neuron.feature, sign, std::move(leaf.multipliers), std::move(leaf.splits)});
+    }
+    if (!leaves[row].empty() || results.multipliers.empty() || !results.finished[row]) continue;
+    images.claims.push_back(
+        {neuron.image, relu, neuron.feature, sign, std::move(results.multipliers[row]), {}});
   }
   images.tightenBox(backend, node, lower, upper);
 }
 
 }  // namespace
 
-void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options, const StopCheck& stop) {
+void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options, const StopCheck& stop,
+                  BoxRefiner* refiner) {
   const Network& network = images.prepared().network;
   const std::vector<char> behind = behindRelu(network);
   // Of a whole ball or a box, the cheap boxes of first layers are exact already.
@@ -85,8 +111,14 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
     const NeuronRows source(unstableNeurons(images, workers.main(), node));
     if (source.count() == 0) continue;
     RowResults results = boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {},
-                                   {.multipliers = options.multipliers});
-    tightenFrom(images, workers.main(), node, source, results);
+                                   {.multipliers = options.multipliers || refiner});
+    std::vector<std::vector<Leaf>> leaves(source.count());
+    if (refiner && !stop()) refiner->refine(images, node, source, results, leaves);
+    if (!options.multipliers) {
+      for (auto& each : leaves) each.clear();
+      results.multipliers.clear();
+    }
+    tightenFrom(images, workers.main(), node, source, results, leaves);
     if (stop()) return;
     workers.each(images.blocks(),
                  [&](int block, Backend& backend) { images.propagateBoxes(backend, block); });
@@ -102,7 +134,8 @@ void moveClaims(Images& images, int first, std::vector<BoxClaim>& into) {
 }
 
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
-                                    const BoundsOptions& options, Workers& workers, const StopCheck& stop) {
+                                    const BoundsOptions& options, Workers& workers, const StopCheck& stop,
+                                    BoxRefiner* refiner) {
   // Around a box, the ball of its half diagonal serves only methods that have nothing else.
   const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
   const bool balls = region.kind != InputKind::box || needsBall;
@@ -113,7 +146,7 @@ std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& regi
     if (options.method != Method::lip) images->propagateBoxes(backend, block);
   });
   if (options.boxes != BoxSource::cheap && options.method != Method::lip) {
-    tightenBoxes(*images, workers, options, stop);
+    tightenBoxes(*images, workers, options, stop, refiner);
   }
   return images;
 }

@@ -17,13 +17,15 @@ struct NodeBounds {
   Rows rho;
 };
 
-/// sign * z_feature at a ReLU's pre-activation: a row whose bound went into a box.
+/// sign * z_feature at a ReLU's pre-activation: a row whose bound went into a box. Claims that agree in all
+/// of this are the leaves of one tree of splits, and its bound is their smallest.
 struct BoxClaim {
   int image;  // of the region
   int relu;   // position among the network's ReLUs, in topological order
   int feature;
   float sign;
   Multipliers multipliers;
+  std::vector<Split> splits;
 };
 
 class Images {

@@ -1,6 +1,7 @@
 // What a row's bound is made of: the dual's free variables, and the splits it holds under.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace bulwark {
@@ -19,5 +20,19 @@ struct Split {
   int feature;
   bool active;
 };
+
+/// A part of a row's region, where its splits hold, and what proves a bound there.
+struct Leaf {
+  std::vector<Split> splits;
+  Multipliers multipliers;
+  double bound;
+};
+
+/// Bytes that multipliers take.
+inline size_t bytesOf(const Multipliers& multipliers) {
+  size_t floats = multipliers.lambda.size() + 1;
+  for (const auto& slope : multipliers.slope) floats += slope.size();
+  return floats * sizeof(float);
+}
 
 }  // namespace bulwark

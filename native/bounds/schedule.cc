@@ -27,7 +27,7 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   const int blocks = static_cast<int>(std::clamp(share, 1L, kMostBlocks));
   // Bounds come from the best iterate; where what proves them is asked for, so must that.
   AscentOptions ascent = options;
-  ascent.keepsBest = (evidence.multipliers || evidence.coefficients) && !options.stopWhenProven;
+  ascent.keepsBest |= (evidence.multipliers || evidence.coefficients) && !options.stopWhenProven;
   std::atomic<long> next{0}, done{0};
   const auto stopOrReport = [&] {
     if (progress) progress(done.load(), source.count());

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 
 #include "proof/buffers.h"
+#include "proof/cover.h"
 #include "proof/input_term.h"
 #include "proof/rounding.h"
 
@@ -325,8 +328,8 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
   std::iota(order.begin(), order.end(), 0);
   for (const Claim& claim : claims) {
     check(claim);
-    if (claim.target == Claim::output || !claim.row.empty() || !claim.splits.empty() || claim.constant != 0)
-      refuse("boxes are tightened by claims on one neuron, without constant and splits");
+    if (claim.target == Claim::output || !claim.row.empty() || claim.constant != 0)
+      refuse("boxes are tightened by claims on one neuron, without constant");
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](int a, int b) { return claims[a].target < claims[b].target; });
@@ -337,14 +340,25 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
     for (; end < order.size() && claims[order[end]].target == target; ++end)
       layer.push_back(claims[order[end]]);
     const std::vector<double> proven = lowerBounds(layer);
-    std::vector<char> changed(images_.size());
+    struct Tree {
+      double least = kInfinity;
+      std::vector<const std::vector<Split>*> leaves;
+    };
+    std::map<std::tuple<int32_t, int32_t, bool>, Tree> trees;  // by image, neuron and side
     for (size_t i = 0; i < layer.size(); ++i) {
       bounds[order[begin + i]] = proven[i];
       const Claim& claim = layer[i];
-      const bool lower = claim.sign > 0;
-      images_[claim.image]->tighten(node, claim.feature, lower ? proven[i] : -kInfinity,
-                                    lower ? kInfinity : -proven[i]);
-      changed[claim.image] = 1;
+      Tree& tree = trees[{claim.image, claim.feature, claim.sign > 0}];
+      tree.least = std::min(tree.least, proven[i]);
+      tree.leaves.push_back(&claim.splits);
+    }
+    std::vector<char> changed(images_.size());
+    for (const auto& [neuron, tree] : trees) {
+      const auto [image, feature, lower] = neuron;
+      const double bound = tree.least;
+      if (!covers(tree.leaves)) refuse("claims on neuron " + std::to_string(feature) + " leave a part out");
+      images_[image]->tighten(node, feature, lower ? bound : -kInfinity, lower ? kInfinity : -bound);
+      changed[image] = 1;
     }
     pool_.parallelFor(images(), [&](long image, int) {
       if (changed[image]) images_[image]->propagate(node);

@@ -47,7 +47,9 @@ class Prover {
   double ballBound(int image, std::span<const double> row, double constant) const;
 
   /// Proves unit claims on pre-activations, in topological order of their ReLUs, and narrows the boxes with
-  /// what was proven; boxes behind follow. Their bounds in the order given.
+  /// what was proven; boxes behind follow. Claims on the same side of the same neuron are the leaves of one
+  /// tree of splits, whose smallest bound counts: throws std::invalid_argument where they do not cover the
+  /// region. Their bounds in the order given.
   std::vector<double> tighten(std::span<const Claim> claims);
 
  private:

@@ -1,9 +1,8 @@
 #include "search/complete.h"
 
 #include <algorithm>
-#include <iterator>
 
-#include "bounds/boxes.h"
+#include "search/refine.h"
 
 namespace bulwark {
 
@@ -35,7 +34,10 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   if (search.leaves) result.leaves.resize(total);
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
-    const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+    TreeRefiner refiner(workers, preset, search, stopOrLate);
+    const bool refined = search.boxSubproblems > 0 && options.boxes == BoxSource::optimised;
+    const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate,
+                                    refined ? &refiner : nullptr);
     if (!images) break;
     const SpecificationRows source(*images, workers.main(), specification, first);
     const auto report = [&](long done, long) {
@@ -49,15 +51,24 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
       std::copy(roots.lower.begin(), roots.lower.end(), result.lower.begin() + base);
       break;
     }
+    Budgets budgets{std::vector<int>(source.count()), std::vector<long>(count, search.subproblems)};
+    for (long row = 0; row < source.count(); ++row) budgets.unit[row] = source.image(row);
     SearchResult found =
-        searchRows(source, roots, *images, workers, output, preset, search, stopOrLate, report);
+        searchRows(source, roots, *images, budgets, workers, output, preset, search, stopOrLate, report);
+    for (const Subproblem& open : found.open) {
+      found.lower[open.row] = std::min(found.lower[open.row], open.bound);
+      found.lost[open.row] = 1;
+    }
     std::copy(found.lower.begin(), found.lower.end(), result.lower.begin() + base);
     std::copy(found.subproblems.begin(), found.subproblems.end(), result.subproblems.begin() + first);
-    std::move(found.leaves.begin(), found.leaves.end(), result.leaves.begin() + (search.leaves ? base : 0));
     const bool cut = stopOrLate();
-    for (int i = 0; i < count; ++i) {
-      const auto* proven = found.proven.data() + static_cast<size_t>(i) * rowCount;
-      result.timedOut[first + i] = cut && std::find(proven, proven + rowCount, 0) != proven + rowCount;
+    for (int i = 0; i < count; ++i) result.timedOut[first + i] = 0;
+    for (long row = 0; row < source.count(); ++row) {
+      if (found.lost[row]) {
+        if (cut) result.timedOut[first + source.image(row)] = 1;
+      } else if (search.leaves) {
+        result.leaves[base + row] = std::move(found.leaves[row]);
+      }
     }
   }
   return result;

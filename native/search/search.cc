@@ -12,12 +12,6 @@ namespace bulwark {
 
 namespace {
 
-size_t bytesOf(const Multipliers& multipliers) {
-  size_t floats = multipliers.lambda.size() + 1;
-  for (const auto& slope : multipliers.slope) floats += slope.size();
-  return floats * sizeof(float);
-}
-
 /// Worst bound first; ties by age, so that rounds depend on neither addresses nor threads.
 struct WorstFirst {
   bool operator()(const Subproblem& a, const Subproblem& b) const {
@@ -27,20 +21,21 @@ struct WorstFirst {
 
 class Search {
  public:
-  Search(const RowSource& source, const Images& images, Workers& workers, int target,
+  Search(const RowSource& source, const Images& images, const Budgets& budgets, Workers& workers, int target,
          const DualPreset& preset, const SearchOptions& options, const StopCheck& stop)
       : source_(source),
         images_(images),
+        budgets_(budgets),
         workers_(workers),
         target_(target),
         preset_(preset),
         options_(options),
         stop_(stop),
-        abandoned_(images.count(), 0),
+        abandoned_(budgets.most.size(), 0),
         unsettled_(source.count(), 0) {
     result_.lower.assign(source.count(), std::numeric_limits<double>::infinity());
-    result_.proven.assign(source.count(), 0);
-    result_.subproblems.assign(images.count(), 0);
+    result_.lost.assign(source.count(), 0);
+    result_.subproblems.assign(budgets.most.size(), 0);
     if (options.leaves) result_.leaves.resize(source.count());
   }
 
@@ -50,11 +45,7 @@ class Search {
       round();
       if (progress) progress(settledRows(), source_.count());
     }
-    for (const Subproblem& left : queue_) noteBound(left.row, left.bound);
-    for (long row = 0; row < source_.count(); ++row) {
-      result_.proven[row] = unsettled_[row] == 0;
-      if (!result_.proven[row] && options_.leaves) result_.leaves[row].clear();
-    }
+    while (!queue_.empty()) leave(std::move(queue_.extract(queue_.begin()).value()));
     return std::move(result_);
   }
 
@@ -73,7 +64,8 @@ class Search {
                                .learningRate = options_.learningRate,
                                .decay = decay,
                                .stopWhenProven = true,
-                               .headroom = options_.headroom};
+                               .headroom = options_.headroom,
+                               .keepsBest = options_.ownBounds};
     RowResults results =
         boundRows(rows, images_, workers_, target_, preset_, ascent, stop_, {}, {.multipliers = true}, &rows);
     return {std::move(rows), std::move(results)};
@@ -86,7 +78,8 @@ class Search {
       if (proven(row, roots.lower[row])) {
         close(row, {}, roots.multipliers[row], roots.lower[row]);
       } else {
-        open.push_back({row, {}, std::make_shared<Multipliers>(roots.multipliers[row])});
+        const bool fresh = roots.multipliers[row].slope.empty();
+        open.push_back({row, {}, fresh ? nullptr : std::make_shared<Multipliers>(roots.multipliers[row])});
       }
     }
     const Climbed root = climbed(std::move(open), options_.steps, options_.candidates);
@@ -116,9 +109,9 @@ class Search {
       at += 2 * static_cast<long>(parent.candidates.size());
       unsettled_[parent.row] += 1;  // two children for one parent
       for (long side : {pair, pair + 1}) {
-        const double bound = std::max(parent.bound, trial.results.lower[side]);
+        const double bound = better(parent.bound, trial.results.lower[side]);
         const Branch& branch = trial.rows.branch(side);
-        result_.subproblems[source_.image(parent.row)] += 1;
+        result_.subproblems[unitOf(parent.row)] += 1;
         if (proven(branch.row, trial.results.lower[side])) {
           close(branch.row, branch.splits, trial.results.multipliers[side], bound);
           continue;
@@ -137,10 +130,9 @@ class Search {
     std::vector<Subproblem> worst;
     while (!queue_.empty() && static_cast<int>(worst.size()) < options_.batch) {
       Subproblem next = std::move(queue_.extract(queue_.begin()).value());
-      const int image = source_.image(next.row);
-      if (result_.subproblems[image] >= options_.subproblems) abandoned_[image] = 1;
-      if (abandoned_[image]) {
-        noteBound(next.row, next.bound);
+      const int unit = unitOf(next.row);
+      if (abandoned_[unit] || result_.subproblems[unit] >= budgets_.most[unit]) {
+        leave(std::move(next));
         continue;
       }
       if (next.start) kept_ -= bytesOf(*next.start);
@@ -150,7 +142,21 @@ class Search {
   }
 
   void putBack(const std::vector<Subproblem>& taken) {
-    for (const Subproblem& each : taken) noteBound(each.row, each.bound);
+    for (const Subproblem& each : taken) leave(each);
+  }
+
+  /// Out of the search, neither proven nor split.
+  void leave(Subproblem subproblem) {
+    if (abandoned_[unitOf(subproblem.row)]) {
+      lose(subproblem.row, subproblem.bound);
+    } else {
+      result_.open.push_back(std::move(subproblem));
+    }
+  }
+
+  void lose(long row, double bound) {
+    noteBound(row, bound);
+    result_.lost[row] = 1;
   }
 
   static Branch childOf(const Subproblem& parent, const Candidate& candidate, bool active) {
@@ -187,12 +193,12 @@ class Search {
                                  std::pow(options_.decay, 1.0 / kLonger));
     for (long i = 0; i < last.rows.count(); ++i) {
       const Branch& branch = last.rows.branch(i);
-      const double bound = std::max(bounds[i], last.results.lower[i]);
+      const double bound = better(bounds[i], last.results.lower[i]);
       if (proven(branch.row, last.results.lower[i])) {
         close(branch.row, branch.splits, last.results.multipliers[i], bound);
       } else {
-        noteBound(branch.row, bound);
-        if (last.results.finished[i]) abandoned_[source_.image(branch.row)] = 1;
+        lose(branch.row, bound);
+        if (last.results.finished[i]) abandoned_[unitOf(branch.row)] = 1;
       }
     }
   }
@@ -200,7 +206,7 @@ class Search {
   /// A climbed branch is proven, or waits to be split, or has nothing left to split.
   void settle(const Climbed& climbed, long i, double known) {
     const Branch& branch = climbed.rows.branch(i);
-    const double bound = std::max(known, climbed.results.lower[i]);
+    const double bound = better(known, climbed.results.lower[i]);
     if (proven(branch.row, climbed.results.lower[i])) {
       close(branch.row, branch.splits, climbed.results.multipliers[i], bound);
       return;
@@ -212,7 +218,7 @@ class Search {
             {branch.row, branch.splits, std::make_shared<Multipliers>(climbed.results.multipliers[i])});
         bareBounds_.push_back(bound);
       } else {
-        noteBound(branch.row, bound);
+        lose(branch.row, bound);
       }
       return;
     }
@@ -230,7 +236,8 @@ class Search {
     if (options_.leaves) {
       const size_t bytes = bytesOf(multipliers);
       if (kept_ + bytes > options_.memory) {
-        abandoned_[source_.image(row)] = 1;  // a leaf of this row is missing, so the row stays unproven
+        abandoned_[unitOf(row)] = 1;  // a leaf of this row is missing, so the row stays unproven
+        result_.lost[row] = 1;
         return;
       }
       kept_ += bytes;
@@ -238,6 +245,9 @@ class Search {
     }
     unsettled_[row] -= 1;
   }
+
+  int unitOf(long row) const { return budgets_.unit[row]; }
+  double better(double known, double own) const { return options_.ownBounds ? own : std::max(known, own); }
 
   bool proven(long row, double bound) const { return bound > goalOf(source_, row, options_.headroom); }
 
@@ -247,12 +257,13 @@ class Search {
 
   const RowSource& source_;
   const Images& images_;
+  const Budgets& budgets_;
   Workers& workers_;
   const int target_;
   const DualPreset preset_;
   const SearchOptions options_;
   const StopCheck& stop_;
-  std::vector<char> abandoned_;  // per image
+  std::vector<char> abandoned_;  // per unit
   std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
   std::set<Subproblem, WorstFirst> queue_;
   std::vector<Branch> bare_;  // subproblems with nothing left to split, and their bounds
@@ -265,9 +276,9 @@ class Search {
 }  // namespace
 
 SearchResult searchRows(const RowSource& source, const RowResults& roots, const Images& images,
-                        Workers& workers, int target, const DualPreset& preset, const SearchOptions& options,
-                        const StopCheck& stop, const Progress& progress) {
-  return Search(source, images, workers, target, preset, options, stop).run(roots, progress);
+                        const Budgets& budgets, Workers& workers, int target, const DualPreset& preset,
+                        const SearchOptions& options, const StopCheck& stop, const Progress& progress) {
+  return Search(source, images, budgets, workers, target, preset, options, stop).run(roots, progress);
 }
 
 }  // namespace bulwark

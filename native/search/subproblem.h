@@ -23,11 +23,4 @@ struct Subproblem {
   std::vector<Candidate> candidates;         // best first, at least one
 };
 
-/// A subproblem that is proven, and what proves it.
-struct Leaf {
-  std::vector<Split> splits;
-  Multipliers multipliers;
-  double bound;
-};
-
 }  // namespace bulwark

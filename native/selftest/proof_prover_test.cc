@@ -367,6 +367,54 @@ const Test splits("proof: splits hold on their part, and both parts together cov
   context.check(helped > 20, "splits help");
 });
 
+const Test treeBoxes(
+    "proof: a box takes the worst leaf of a tree, and only a whole tree's", [](Context& context) {
+      Random& random = context.random;
+      ThreadPool pool(1);
+      int trees = 0;
+      for (int i = 0; i < 200; ++i) {
+        const proof::ProofNetwork network(problemGraph(random));
+        if (network.relus().size() < 2) continue;
+        const Region region = randomRegion(random, network.size(0), 1, 0.3);
+        Prover whole(network, region, Arithmetic::real, pool),
+            prover(network, region, Arithmetic::real, pool);
+        const int target = pick(random, 1, static_cast<int>(network.relus().size()) - 1);
+        const std::vector<int> below = network.relusBelow(target);
+        if (below.empty()) continue;
+        const proof::Multipliers multipliers = plainMultipliers(network, whole.image(0), target, 0.1f);
+        const int relu = below[pick(random, 0, static_cast<int>(below.size()) - 1)];
+        Claim claim;
+        claim.target = target;
+        claim.feature = pick(random, 0, network.size(network.targetNode(target)) - 1);
+        claim.multipliers = &multipliers;
+        std::vector<Claim> sides(2, claim);
+        const int feature = pick(random, 0, network.size(network.targetNode(relu)) - 1);
+        sides[0].splits = {{relu, feature, true}};
+        sides[1].splits = {{relu, feature, false}};
+        bool refused = false;
+        try {
+          Prover(network, region, Arithmetic::real, pool).tighten({&sides[0], 1});
+        } catch (const std::invalid_argument&) {
+          refused = true;
+        }
+        context.check(refused, "one side of a split is no cover");
+        const double plain = whole.tighten({&claim, 1})[0];
+        const std::vector<double> bounds = prover.tighten(sides);
+        const double least = std::min(bounds[0], bounds[1]);
+        const proof::NodeFacts& facts = prover.image(0).at(network.targetNode(target));
+        context.check(facts.lower[claim.feature] >= least, "the box keeps the worst leaf's bound");
+        // Of the same multipliers, the worse side is the whole.
+        context.check(std::fabs(least - plain) <= 1e-9 * (1 + std::fabs(plain)), "as without the split");
+        ++trees;
+        for (int p = 0; p < 20; ++p) {
+          const auto values = nodeValues(network.network(), samplePoint(random, region, 0));
+          context.check(values[network.targetNode(target)][claim.feature] >= facts.lower[claim.feature],
+                        "a value outside");
+        }
+      }
+      context.check(trees > 50, "trees: " + std::to_string(trees));
+    });
+
 const Test threads("proof: threads and neighbours change no bit", [](Context& context) {
   Random& random = context.random;
   ThreadPool one(1), four(4);

@@ -55,7 +55,7 @@ struct Problem {
   CompleteResult search(const Region& region, const Specification& rows, const SearchOptions& options,
                         const StopCheck& stop = never) {
     BoundsOptions bounds{.iterations = 40, .stopWhenProven = true, .headroom = options.headroom};
-    bounds.boxes = BoxSource::crown;
+    bounds.boxes = options.boxSubproblems > 0 ? BoxSource::optimised : BoxSource::crown;
     bounds.multipliers = options.leaves;
     bounds.timeLimit = timeLimit;
     return completeBounds(prepared, region, rows, bounds, options, workers, stop, {});
@@ -256,6 +256,43 @@ const Test leaves(
       }
       context.check(trees > 25 && largest > 4,
                     "trees of splits: " + std::to_string(trees) + ", largest " + std::to_string(largest));
+    });
+
+const Test trees(
+    "search: boxes by trees of splits are tighter, proven, and hold every point", [](Context& context) {
+      Random& random = context.random;
+      int split = 0, better = 0, worse = 0;
+      for (int i = 0; i < 60; ++i) {
+        Problem problem(searchGraph(random));
+        const Region region =
+            randomRegion(random, problem.network.inputSize(), 2, std::exp(normal(random) - 1));
+        const Specification rows = rowsNear(random, problem.network, region, 2, {-0.1, 0.02, 0.2}, 50);
+        const SearchOptions none{.subproblems = 0, .boxSubproblems = 1};
+        const SearchOptions some{.subproblems = 0, .boxSubproblems = 300, .headroom = 1e-5, .leaves = true};
+        const CompleteResult plain = problem.search(region, rows, none);
+        const CompleteResult result = problem.search(region, rows, some);
+        const std::vector<double> proven = problem.proven(region, rows, result);
+        for (const BoxClaim& claim : result.boxes) split += !claim.splits.empty();
+        for (int image = 0; image < 2; ++image) {
+          for (int row = 0; row < 2; ++row) {
+            const size_t at = image * 2 + row;
+            // Ascents end where they are proven.
+            const double before = std::min(plain.lower[at], 0.0), after = std::min(result.lower[at], 0.0);
+            better += after > before + 1e-3;
+            worse += after < before - 1e-3;
+            context.check((proven[at] > 0) == (result.lower[at] > 0), "what is believed is proven");
+            for (int p = 0; p < 100; ++p) {
+              const std::vector<double> x = samplePoint(random, region, image);
+              const double value = valueAt(problem.network, rows, image, row, x);
+              context.check(result.lower[at] <= value + kRounding * (1 + std::fabs(value)),
+                            "a point below the bound");
+            }
+          }
+        }
+      }
+      context.check(split > 200 && better > 20 && worse * 10 < better,
+                    "boxes by splits: " + std::to_string(split) + ", better bounds " +
+                        std::to_string(better) + ", worse " + std::to_string(worse));
     });
 
 bool sameLeaves(const std::vector<Leaf>& a, const std::vector<Leaf>& b) {

@@ -5,6 +5,8 @@
 #include <limits>
 #include <span>
 
+#include "proof/cover.h"
+
 namespace bulwark {
 
 namespace {
@@ -33,6 +35,12 @@ Region selected(const Region& region, std::span<const int> images, const std::ve
   return out;
 }
 
+std::vector<proof::Split> converted(const std::vector<Split>& given) {
+  std::vector<proof::Split> splits;
+  for (const Split& split : given) splits.push_back({split.relu, split.feature, split.active});
+  return splits;
+}
+
 /// Claims on a group of images; they point to the multipliers they were given.
 class Claims {
  public:
@@ -48,7 +56,7 @@ class Claims {
     claim.image = place;
     for (int32_t position : model_.output) claim.row.push_back(c[position]);
     claim.constant = specification_.constant(image, row);
-    for (const Split& split : splits) claim.splits.push_back({split.relu, split.feature, split.active});
+    claim.splits = converted(splits);
     claim.multipliers = &multipliers;
     claims_.push_back(std::move(claim));
   }
@@ -64,6 +72,7 @@ class Claims {
     claim.target = box.relu;
     claim.feature = box.feature;
     claim.sign = box.sign;
+    claim.splits = converted(box.splits);
     claim.multipliers = &box.multipliers;
     claims_.push_back(std::move(claim));
   }
@@ -186,6 +195,9 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
                     claims.addRow(static_cast<int>(place), group[place], row, leaf.multipliers, leaf.splits);
                   }
                   const std::vector<double> bounds = prover.lowerBounds(claims.all());
+                  std::vector<const std::vector<proof::Split>*> tree;
+                  for (const proof::Claim& claim : claims.all()) tree.push_back(&claim.splits);
+                  if (!proof::covers(tree)) continue;
                   result.lower[at] = *std::min_element(bounds.begin(), bounds.end());
                 }
               }

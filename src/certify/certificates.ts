@@ -53,6 +53,8 @@ export interface NeuronEvidence {
   readonly slope: Float32Array;
   readonly lambda: Float32Array;
   readonly inputLambda: number;
+  /** Not empty for a leaf of a tree, as `boxSubproblems` grows them. */
+  readonly splits: Int32Array;
 }
 
 /** The ending of certificate files. */
@@ -76,10 +78,16 @@ export class CertificateMaker {
    * them; the file has room for all ReLUs before it, and what does not lead there has no effect.
    *
    * @param sign 1 for a lower bound of the pre-activation, -1 for one of its negative.
-   * @throws CertificateError if the multipliers have another number.
+   * @throws CertificateError if the multipliers have another number, or hold for a part of the region only:
+   *   certificates have no trees for boxes.
    */
   boxClaim(box: NeuronEvidence): BoxClaim {
     const { relu, feature, sign } = box;
+    if (box.splits.length > 0) {
+      throw new CertificateError(
+        `the box of neuron ${feature} of ReLU ${relu} relies on splits, which certificates cannot hold: use boxSubproblems 0`,
+      );
+    }
     const { layers, reluSizes } = this.#checker;
     const leads = new Set([layers.findIndex((layer) => layer.relu === relu)]);
     for (const at of leads) for (const from of layers[at].from) leads.add(from);

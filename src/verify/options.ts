@@ -65,6 +65,11 @@ export interface MethodOptions {
   decay?: number;
   /** Method complete: most subproblems per image; default 100,000. */
   subproblems?: number;
+  /**
+   * Method complete with optimised boxes: most subproblems for the boxes of one layer of an image, whose
+   * neurons of open sign share them, for a search of their own each; default 0, no such searches.
+   */
+  boxSubproblems?: number;
   /** Leave a row as it is once its lower bound is positive; default false. */
   stopWhenProven?: boolean;
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
@@ -145,6 +150,7 @@ export function resolveSearchOptions(options: BoundsOptions, kind: RegionKind): 
   return {
     ...resolveBoundsOptions(options, kind),
     subproblems: integer('subproblems', options.subproblems ?? 100_000, 0),
+    boxSubproblems: integer('boxSubproblems', options.boxSubproblems ?? 0, 0),
   };
 }
 

@@ -11,12 +11,12 @@ export interface OpenProblem {
 }
 
 /** How much a search may take. */
-export type Effort = Required<Pick<MethodOptions, 'boxes' | 'subproblems'>>;
+export type Effort = Required<Pick<MethodOptions, 'boxes' | 'boxSubproblems' | 'subproblems'>>;
 
 /** Problems in one native call. */
 const mostAtOnce = 32;
 /** Of the time left, what a call leaves to proving what it found. */
-const proofShare = 0.1;
+const proofShare = 0.2;
 
 /**
  * Rules out every term one of whose rows is proven positive on the whole box, by a bound without splits,

@@ -9,11 +9,13 @@ const mostInputsToSplit = 20;
 const quickAttack = { steps: 40, restarts: 1, stopWhenFalsified: true, starts: 96, descentSteps: 50 };
 const strongAttack = { steps: 200, restarts: 20, stopWhenFalsified: false, starts: 128, descentSteps: 60 };
 const strongRounds = 12;
-/** The searches between attacks, by subproblems per problem; the last takes what time there is. */
+/** The searches between attacks, by subproblems per problem and layer of boxes; the last takes what time there is. */
 const searches: readonly Effort[] = [
-  { boxes: 'crown', subproblems: 1024 },
-  { boxes: 'optimised', subproblems: 8192 },
-  { boxes: 'optimised', subproblems: 2 ** 31 - 1 },
+  { boxes: 'crown', boxSubproblems: 0, subproblems: 2 ** 10 },
+  { boxes: 'optimised', boxSubproblems: 2 ** 13, subproblems: 2 ** 12 },
+  { boxes: 'optimised', boxSubproblems: 2 ** 15, subproblems: 2 ** 14 },
+  { boxes: 'optimised', boxSubproblems: 2 ** 17, subproblems: 2 ** 16 },
+  { boxes: 'optimised', boxSubproblems: 2 ** 19, subproblems: 2 ** 31 - 1 },
 ];
 
 /**
