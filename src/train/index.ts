@@ -1,6 +1,13 @@
 export { type Architecture, parseArchitecture } from './architecture.js';
 export { attackLinf, type LinfAttack } from './attack.js';
 export { type DataSet, type LabelledData, loadLabelled, loadMnist } from './data.js';
+export {
+  type AffineLayer,
+  type Box,
+  type DualGradient,
+  type DualProblem,
+  dualGradient,
+} from './dual-gradient.js';
 export { accuracy } from './evaluate.js';
 export { TrainableNetwork } from './network.js';
 export type { Recipe, Session, Settings, StepContext, StepLoss, TrainingOptions } from './recipe.js';
