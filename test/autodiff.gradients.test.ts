@@ -82,6 +82,11 @@ const problems: Record<string, Problem> = {
   'crossEntropy, smoothed': one([5, 4], (t, x) => t.crossEntropy(x, labels, 0.1)),
   klDivergence: two([5, 4], [5, 4], (t, a, b) => t.klDivergence(a, b)),
   jensenShannon: two([5, 4], [5, 4], (t, a, b) => t.jensenShannon([a, b, t.scale(a, 2)])),
+  convolutionNorm: one([3, 2, 2, 3], (t, x) => {
+    const state = { left: t.filled([1, 3, 3, 2], 1), right: t.filled([1, 2, 5, 4], 1) };
+    t.arithmetic.gaussian(state.right.data, 5, 1);
+    return t.convolutionNorm(x, state, { strides: [2, 1], pads: [1, 0] }, 600);
+  }),
   spectralNorm: one([4, 6], (t, x) => {
     const state = {
       left: t.filled([4], 1),

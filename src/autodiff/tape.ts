@@ -4,6 +4,7 @@ import * as losses from './operations/losses.js';
 import * as products from './operations/products.js';
 import * as reductions from './operations/reductions.js';
 import { NativeArithmetic } from './native-arithmetic.js';
+import * as spectral from './operations/spectral.js';
 import { Recorder } from './recorder.js';
 import type { Tensor } from './tensor.js';
 import type { Arithmetic } from './arithmetic.js';
@@ -149,8 +150,17 @@ export class Tape extends Recorder {
    * Largest singular value of a matrix by power iteration: a LOWER bound, to be penalised, never to certify.
    * `state` is updated in place, so a few iterations a step follow a slowly moving matrix.
    */
-  spectralNorm(weight: Tensor, state: products.PowerState, iterations = 1): Tensor {
-    return products.spectralNorm(this, weight, state, iterations);
+  spectralNorm(weight: Tensor, state: spectral.PowerState, iterations = 1): Tensor {
+    return spectral.spectralNorm(this, weight, state, iterations);
+  }
+  /** The same of a convolution between maps of the state's shapes. */
+  convolutionNorm(
+    weight: Tensor,
+    state: spectral.PowerState,
+    options: products.ConvolutionOptions = {},
+    iterations = 1,
+  ): Tensor {
+    return spectral.convolutionNorm(this, weight, state, options, iterations);
   }
 
   // --- products ---

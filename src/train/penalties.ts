@@ -1,6 +1,7 @@
 /** Terms that losses add to keep weights in shape. */
 import { type PowerState, type Tape, Tensor } from '../autodiff/index.js';
-import type { TrainableNetwork } from './network.js';
+import { sizeOf } from '../tensor.js';
+import { type TrainableNetwork, convOptions } from './network.js';
 import { derivedSeed } from './seeds.js';
 
 /** Warm vectors of every layer's power iteration; part of a recipe's state. */
@@ -8,15 +9,20 @@ export class SpectralPenalty {
   readonly #states: readonly PowerState[];
 
   constructor(tape: Tape, network: TrainableNetwork) {
-    const vector = (size: number, seed: number): Tensor => {
-      const data = tape.arithmetic.allocate(size);
+    const vector = (shape: readonly number[], seed: number): Tensor => {
+      const data = tape.arithmetic.allocate(sizeOf(shape));
       tape.arithmetic.gaussian(data, derivedSeed(seed, 0x59ec), 1);
-      return new Tensor(data, [size]);
+      return new Tensor(data, shape);
     };
-    this.#states = network.layers.map(({ weight }, k) => ({
-      left: vector(weight.shape[0], 2 * k),
-      right: vector(weight.size / weight.shape[0], 2 * k + 1),
-    }));
+    const { shapes } = network.architecture;
+    this.#states = network.layers.map(({ spec }, k) => {
+      const [input, output] = [shapes[k], shapes[k + 1]];
+      const maps = spec.kind === 'conv';
+      return {
+        left: vector(maps ? [1, ...output] : output, 2 * k),
+        right: vector(maps ? [1, ...input] : [sizeOf(input)], 2 * k + 1),
+      };
+    });
   }
 
   get state(): readonly Tensor[] {
@@ -24,17 +30,15 @@ export class SpectralPenalty {
   }
 
   /**
-   * Largest singular value of every layer's weight as a matrix `[outputs, rest]`, by one step of a warm power
-   * iteration: a lower bound, for penalties only.
+   * Largest singular value of every layer as an operator, by one step of a warm power iteration: a lower
+   * bound, for penalties only.
    */
   norms(tape: Tape, network: TrainableNetwork): Tensor[] {
-    return network.layers.map(({ weight }, k) => {
-      const matrix =
-        weight.shape.length === 2
-          ? weight
-          : tape.reshape(weight, [weight.shape[0], weight.size / weight.shape[0]]);
-      return tape.spectralNorm(matrix, this.#states[k]);
-    });
+    return network.layers.map(({ spec, weight }, k) =>
+      spec.kind === 'linear'
+        ? tape.spectralNorm(weight, this.#states[k])
+        : tape.convolutionNorm(weight, this.#states[k], convOptions(spec)),
+    );
   }
 }
 

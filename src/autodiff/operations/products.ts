@@ -1,5 +1,5 @@
-/** Matrix products, convolutions, and the spectral norm as a penalty. */
-import { InvalidArgumentError, ShapeError } from '../../errors.js';
+/** Matrix products and convolutions. */
+import { ShapeError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 import { type ConvolutionForm, convolutionOutput } from '../arithmetic.js';
 import type { Recorder } from '../recorder.js';
@@ -10,7 +10,7 @@ export interface Transposes {
   readonly transposeB?: boolean;
 }
 
-function product(
+export function product(
   tape: Recorder,
   a: Tensor,
   b: Tensor,
@@ -57,9 +57,12 @@ export interface ConvolutionOptions {
   readonly pads?: readonly [number, number];
 }
 
-/** x `[images, channels, height, width]`, weight `[outputs, channels, kernelHeight, kernelWidth]`. */
-export function conv2d(tape: Recorder, x: Tensor, weight: Tensor, options: ConvolutionOptions): Tensor {
-  const { strides = [1, 1], pads = [0, 0] } = options;
+/** Sizes of a convolution, and the shape of its output, checked. */
+export function convolutionForm(
+  x: Tensor,
+  weight: Tensor,
+  { strides = [1, 1], pads = [0, 0] }: ConvolutionOptions,
+): { form: ConvolutionForm; output: number[] } {
   if (x.shape.length !== 4 || weight.shape.length !== 4 || x.shape[1] !== weight.shape[1]) {
     throw new ShapeError(
       `conv2d: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}, expected ` +
@@ -84,7 +87,13 @@ export function conv2d(tape: Recorder, x: Tensor, weight: Tensor, options: Convo
       `conv2d: kernel ${formatShape(kernel)} does not fit input ${formatShape(x.shape)} with pads ${formatShape(pads)}`,
     );
   }
-  const y = tape.empty([images, outputs, ...extent]);
+  return { form, output: [images, outputs, ...extent] };
+}
+
+/** x `[images, channels, height, width]`, weight `[outputs, channels, kernelHeight, kernelWidth]`. */
+export function conv2d(tape: Recorder, x: Tensor, weight: Tensor, options: ConvolutionOptions): Tensor {
+  const { form, output } = convolutionForm(x, weight, options);
+  const y = tape.empty(output);
   tape.arithmetic.convolve(x.data, weight.data, y.data, form);
   return tape.record([x, weight], y, (g, [needX, needWeight]) => {
     const byX = needX ? tape.empty(x.shape) : undefined;
@@ -93,50 +102,4 @@ export function conv2d(tape: Recorder, x: Tensor, weight: Tensor, options: Convo
     if (byWeight) tape.arithmetic.convolveWeight(x.data, g.data, byWeight.data, form);
     return [byX, byWeight];
   });
-}
-
-/** Left `[rows]` and right `[columns]` vectors of a power iteration, warm from step to step. */
-export interface PowerState {
-  readonly left: Tensor;
-  readonly right: Tensor;
-}
-
-/**
- * The largest singular value of a matrix by power iteration: a LOWER bound, to be penalised and never to
- * certify anything. Updates the state's vectors in place.
- */
-export function spectralNorm(tape: Recorder, weight: Tensor, state: PowerState, iterations: number): Tensor {
-  const [rows, columns] = weight.shape;
-  const { left, right } = state;
-  if (weight.shape.length !== 2 || left.size !== rows || right.size !== columns || iterations < 1) {
-    throw new InvalidArgumentError(
-      `spectralNorm: weight ${formatShape(weight.shape)}, vectors of ${left.size} and ${right.size}, ` +
-        `${iterations} iterations; expected a matrix, a vector per side and at least one iteration`,
-    );
-  }
-  const form = { n: 1, transposeB: false };
-  let norm = 0;
-  for (let i = 0; i < iterations; i++) {
-    const forward = { ...form, m: rows, k: columns, transposeA: false };
-    tape.arithmetic.product(weight.data, right.data, left.data, forward, false);
-    normalise(left);
-    const adjoint = { ...form, m: columns, k: rows, transposeA: true };
-    tape.arithmetic.product(weight.data, left.data, right.data, adjoint, false);
-    norm = normalise(right);
-  }
-  const u = tape.tensor(left.data, [rows, 1]);
-  const v = tape.tensor(right.data, [1, columns]);
-  return tape.record([weight], tape.filled([], norm), (g) => {
-    tape.arithmetic.scale(u.data, u.data, g.item(), 0);
-    return [product(tape, u, v, {})];
-  });
-}
-
-/** Scales `x` to length 1 (a vector of zeros stays) and returns the length it had. */
-function normalise(x: Tensor): number {
-  let sum = 0;
-  for (let i = 0; i < x.size; i++) sum += x.data[i] ** 2;
-  const length = Math.sqrt(sum);
-  if (length > 0) for (let i = 0; i < x.size; i++) x.data[i] /= length;
-  return length;
 }

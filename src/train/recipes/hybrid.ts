@@ -41,11 +41,11 @@ export const hybrid: Recipe = {
     restarts: 1,
     screened: 24,
     processed: 6,
-    lambda: 0.5,
+    lambda: 0.02,
     kappa: 0.002,
     cleanMargin: 0.3,
     marginGoal: 1,
-    spectral: 0.01,
+    spectral: 0.001,
   },
   start(tape, network, settings) {
     const spectral = new SpectralPenalty(tape, network);
