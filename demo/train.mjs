@@ -23,6 +23,7 @@ await writeIdx(labels, [count], drawn.labels);
 
 const ask = ['train', '--recipe', 'lipschitz', '--data', images, '--labels', labels];
 ask.push('--arch', `1x${digitSize}x${digitSize}-c8k4s2p1-c16k4s2p1-64-10`, '--seed', '7');
+ask.push('--batch', '100', '--set', 'spectral=0.1', '--set', 'temperature=0.5');
 ask.push('--log', join(folder, 'training.csv'), '--checkpoint', join(folder, 'training.checkpoint'));
 ask.push('--out', join(root, 'demo/digits.onnx'), '--force', ...process.argv.slice(2));
 const { error, status } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...ask], {
