@@ -18,6 +18,9 @@ constexpr int kInputStepsAtOnce = 8;
 /// Holds phi at its point where the ball is one and no box does; any value is sound.
 constexpr float kPointLambda = 1e18f;
 
+/// A chained ball's room is at least this part of its radius squared, so that steps stay finite.
+constexpr double kLeastRoom = 1e-3;
+
 }  // namespace
 
 DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
@@ -55,6 +58,15 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     layer.node = id;
     layer.pre = nodes[id].inputs[0];
   }
+  std::vector<char> pays(layers_.size(), 0);
+  if (preset.chained && std::isfinite(images.rho(0, 0))) {
+    const std::vector<BallSource> sources =
+        ballSources(images.prepared().network, images.prepared().norms(), relus());
+    for (size_t k = 0; k < layers_.size(); ++k) {
+      layers_[k].source = sources[k];
+      if (sources[k].layer >= 0) pays[sources[k].layer] = 1;
+    }
+  }
   for (Layer& layer : layers_) {
     const int features = nodes[layer.node].shape.size();
     layer.relu.rule = preset.rule;
@@ -68,6 +80,10 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
       arena_.reserve(*rows, blocks);
     }
     arena_.reserve(layer.value, blocks);
+    if (pays[&layer - layers_.data()]) {
+      arena_.reserve(layer.relu.payment, blocks);
+      arena_.reserve(layer.relu.passed2, blocks);
+    }
     if (remembers) {
       arena_.reserve(layer.bestSlope, features, blocks);
       arena_.reserve(layer.bestLambda, blocks);
@@ -75,6 +91,8 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     layer.lambda.assign(rows(), 0);
     layer.radius.assign(rows(), 0);
     layer.guess.assign(rows(), 0);
+    layer.payment.assign(rows(), 0);
+    layer.allowed.assign(rows(), 0);
   }
   const int in = nodes[0].shape.size();
   input_ = images.input();
@@ -112,7 +130,8 @@ void DualBatch::evaluate(std::vector<double>& value) {
     if (preset_.ball) backend_.read(layer.relu.lambda, layer.lambda.data());
     for (int r = 0; r < rows(); ++r) {
       const double rho = layer.radius[r];
-      const double ball = layer.lambda[r] > 0 ? 0.5 * layer.lambda[r] * rho * rho : 0;
+      const double lambda = layer.lambda[r] + layer.payment[r];
+      const double ball = layer.source.layer < 0 && lambda > 0 ? 0.5 * lambda * rho * rho : 0;
       value[r] += part[r] - ball;
     }
   }
@@ -126,6 +145,7 @@ void DualBatch::evaluate(std::vector<double>& value) {
 void DualBatch::backward() {
   const auto& network = images_.prepared().network;
   std::fill(reached_.begin(), reached_.end(), 0);
+  for (Layer& layer : layers_) layer.payment.assign(rows(), 0);
   if (targetIsRelu_) backend_.copy(goal_, signal_[target_], Write::assign);
   reached_[target_] = 1;
   for (size_t i = order_.size(), layer = layers_.size(); i-- > 0;) {
@@ -162,12 +182,25 @@ void DualBatch::into(int node, View gradient) {
 void DualBatch::reluBackward(Layer& layer) {
   const bool shared = reached_[layer.pre];  // the pre-activation feeds something else too
   const View v = shared ? withFeatures(scratch_, layer.relu.zhat.features) : signal_[layer.pre];
+  if (layer.relu.payment.data) {
+    const std::vector<float> payment(layer.payment.begin(), layer.payment.end());
+    backend_.write(payment.data(), layer.relu.payment);
+  }
   if (anyFresh_ && preset_.ball) startLambda(layer, v);
   backend_.reluDual(layer.relu, signal_[layer.node],
                     anyFresh_ && !preset_.zeroSlopes ? fresh_.data() : nullptr, v, layer.dz, layer.value,
                     layer.distance2);
+  if (layer.source.layer >= 0) payBall(layer);
   if (shared) into(layer.pre, v);
   reached_[layer.pre] = 1;
+}
+
+/// Hands this layer's multiplier to the layer that its ball is a function of.
+void DualBatch::payBall(const Layer& layer) {
+  std::vector<float> lambda(rows());
+  backend_.read(layer.relu.lambda, lambda.data());
+  std::vector<double>& payment = layers_[layer.source.layer].payment;
+  for (int r = 0; r < rows(); ++r) payment[r] += layer.source.factor * (lambda[r] + layer.payment[r]);
 }
 
 /// A fresh row's ball multiplier. Given the slopes, a layer's lambda touches only the layer's own concave
@@ -235,12 +268,41 @@ void DualBatch::stepLambda(Layer& layer) {
     backend_.write(layer.lambda.data(), layer.relu.lambda);
     return;
   }
-  backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
+  allow(layer);
+  if (layer.source.layer < 0) {
+    backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
+  } else {
+    std::vector<float> lambda(rows());
+    for (int r = 0; r < rows(); ++r) {
+      const bool ball = layer.radius[r] > 0 && std::isfinite(layer.radius[r]);
+      lambda[r] = ball ? static_cast<float>(layer.lambda[r] * std::sqrt(distance[r] / layer.allowed[r])) : 0;
+    }
+    backend_.write(lambda.data(), layer.relu.lambda);
+  }
   for (int r = 0; r < rows(); ++r) {
-    const float rho = layer.radius[r];
-    if (layer.lambda[r] == 0 && distance[r] > rho * rho && layer.guess[r] > 0) {
+    if (layer.lambda[r] == 0 && distance[r] > layer.allowed[r] && layer.guess[r] > 0) {
       backend_.put(layer.guess[r], 0, r, asView(layer.relu.lambda));
     }
+  }
+}
+
+/// Where the bound's derivative in lambda, all that other layers pay for it included, is zero: at ||dz||^2 =
+/// rho^2 for a ball of its own, and for a chained one what passes its source, but that the source's minimiser
+/// may lie outside or well inside of what it is allowed itself.
+void DualBatch::allow(Layer& layer) {
+  if (layer.source.layer < 0) {
+    for (int r = 0; r < rows(); ++r)
+      layer.allowed[r] = static_cast<double>(layer.radius[r]) * layer.radius[r];
+    return;
+  }
+  const Layer& source = layers_[layer.source.layer];
+  std::vector<float> moved(rows()), passed(rows());
+  backend_.read(source.distance2, moved.data());
+  backend_.read(source.relu.passed2, passed.data());
+  for (int r = 0; r < rows(); ++r) {
+    const double room = layer.source.factor * (source.allowed[r] - moved[r] + passed[r]);
+    const double least = kLeastRoom * layer.radius[r] * layer.radius[r];
+    layer.allowed[r] = std::max(room, least);
   }
 }
 

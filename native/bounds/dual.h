@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "bounds/chain.h"
 #include "bounds/images.h"
 #include "bounds/multipliers.h"
 #include "bounds/options.h"
@@ -19,7 +20,7 @@ namespace bulwark {
 /// theirs.
 struct ReluRow {
   std::vector<float> c, slope, zhat, lower, upper, dz, dy;
-  float lambda = 0;
+  float lambda = 0, payment = 0;  // of dz^2 / 2, and of -(change of the activation)^2 / 2
 };
 
 class DualBatch {
@@ -79,12 +80,17 @@ class DualBatch {
     Sums value;
     std::vector<float> lambda, radius;  // host copies
     std::vector<float> guess;           // where a multiplier starts that must leave 0
+    BallSource source;
+    std::vector<double> payment;  // for the balls of the layers that have this one as their source
+    std::vector<double> allowed;  // ||dz||^2 at which lambda stays as it is
   };
 
   void backward();
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
   void stepLambda(Layer& layer);
+  void payBall(const Layer& layer);
+  void allow(Layer& layer);
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
   void readInto(int row, View view, std::vector<float>& values) const;

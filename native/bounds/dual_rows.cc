@@ -101,8 +101,8 @@ void DualBatch::resize(int blocks) {
                        &layer.adam.first, &layer.adam.second, &layer.dz}) {
       view->blocks = blocks;
     }
-    for (Rows* row :
-         {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
+    for (Rows* row : {&layer.relu.lambda, &layer.relu.payment, &layer.relu.passed2, &layer.adam.step,
+                      &layer.adam.correction, &layer.rho, &layer.distance2}) {
       row->blocks = blocks;
     }
     layer.value.blocks = blocks;
@@ -125,11 +125,12 @@ void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
   readInto(row, layer.relu.lower, into.lower);
   readInto(row, layer.relu.upper, into.upper);
   readInto(row, layer.dz, into.dz);
-  into.lambda = layer.lambda[row];
   for (size_t i = 0; i < into.slope.size(); ++i) {
-    into.slope[i] = slopeInEffect(preset_.rule, into.lambda, into.zhat[i], into.lower[i], into.upper[i],
+    into.slope[i] = slopeInEffect(preset_.rule, layer.lambda[row], into.zhat[i], into.lower[i], into.upper[i],
                                   into.c[i], into.slope[i]);
   }
+  into.payment = static_cast<float>(layer.payment[row]);
+  into.lambda = layer.lambda[row] + into.payment;
 }
 
 void DualBatch::readArrival(int row, int relu, ReluRow& into) const {

@@ -76,6 +76,9 @@ struct ReluLayer {
   Rows lambda;              // in: ball multiplier per row, >= 0; 0 drops the ball
   SlopeRule rule;
   bool boundless;  // phi over all of R (Theorem 4.1 of SDP-CROWN): the box only chooses slopes
+  // Where later balls are paid by what passes this ReLU (never with `boundless`): in, m >= 0 per row, so that
+  // phi has (lambda + m) / 2 dz^2 - m / 2 (relu(zhat + dz) - relu(zhat))^2; out, the row sums of that square.
+  Rows payment{}, passed2{};
 };
 
 /// Slopes' ascent state; Adam with per-row step sizes, because rows start at different times.

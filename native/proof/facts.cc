@@ -216,9 +216,8 @@ void ImageFacts::deriveAffine(int id) {
     facts.upper[j] = above(std::min(middle + radius, facts.zhat[j] + rising));
   }
   facts.step = normUp(e);
-  facts.rho = composition.norm < kInfinity
-                  ? up(composition.norm * start.rho + driftBetween(composition.start, id))
-                  : kInfinity;
+  facts.drift = driftBetween(composition.start, id);
+  facts.rho = composition.norm < kInfinity ? up(composition.norm * start.rho + facts.drift) : kInfinity;
 }
 
 void ImageFacts::joinedStep(const Composition& chain, std::vector<double>& lower,

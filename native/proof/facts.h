@@ -39,8 +39,9 @@ struct NodeFacts {
   /// Of an affine node: what each unit of |g_j| can lose when g^T y is rewritten as (A^T g)^T x + g^T b, by r
   /// and by rounding; of the input and of adds: by r. Empty: nothing.
   std::vector<double> loss;
-  double rho = 0;   // infinity where no ball is needed
-  double step = 0;  // ||e||_2 of this node alone
+  double rho = 0;    // infinity where no ball is needed
+  double step = 0;   // ||e||_2 of this node alone
+  double drift = 0;  // of an affine node: what the ball adds to || C || rho(start)
 };
 
 class ImageFacts {

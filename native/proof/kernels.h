@@ -39,13 +39,16 @@ struct SplitBox {
   double lower[kMostLanes], upper[kMostLanes];
 };
 
-/// Rigorous minima of c relu(z) - v z + lambda / 2 (z - zhat)^2 over boxes; see kernels.inl.
+/// Rigorous minima of c relu(z) - v z + (lambda + m) / 2 (z - zhat)^2 - m / 2 (relu(z) - relu(zhat))^2 over
+/// boxes; see kernels.inl.
 struct ReluCall {
   int features, lanes;
   const double* c;
-  double* v;                                   // out
-  const float* const* slope;                   // [lane][feature]
-  const double *lambda, *inverse;              // [lane]; inverse is any number near 1 / lambda
+  double* v;                           // out
+  const float* const* slope;           // [lane][feature]
+  const double *lambda, *inverse;      // [lane]; inverse is any number near 1 / lambda
+  const double* payment;               // [lane], m; null: 0 in all lanes
+  const double *stiff, *stiffInverse;  // [lane], at most lambda + m, and near its inverse; with payment
   const double *lower, *upper, *zhat, *reach;  // [feature]; reach = max(|lower|, |upper|) + |zhat|
   const SplitBox* splits;                      // by feature
   int splitCount;

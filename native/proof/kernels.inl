@@ -11,6 +11,15 @@
 //     a z0 by 3 u M,  b t / 2 by 2 u M,  d (. - z0) by 2 R * 3 u (|a| + |b|) + 4 u M = 10 u M,
 // and the two sums of terms, at most 3.5 M together, by 7 u M: 22 u M in all, and the result is at most 4 M.
 // The caller gets the sums of the results and of M, and subtracts what rounding can have added.
+//
+// Where a layer pays m for later balls (chain.h), the objective has (lambda + m) / 2 (z - zhat)^2 - m / 2
+// (relu(z) - relu(zhat))^2 in place of its last term. With n = min(zhat, 0) and p = max(zhat, 0) that is
+//     z >= 0:  lambda / 2 (z - zhat)^2 - m n z + m n^2 / 2,    z <= 0:  (lambda + m) / 2 (z - zhat)^2 - m p^2
+//     / 2,
+// convex again; for z <= 0 any factor below lambda + m gives a smaller value. M gets 2 m |zhat| R more. Then
+// a - m n is off by 3 u M / R, so the roundings above become 4 u M, 2 u M and 2 R * 4 u M / R + 4 u M = 12 u
+// M; the constant, at most M / 4, has 1 u M; and the three sums of terms, at most 4 M together, have 12 u M:
+// 31 u M.
 
 #define PROOF_INLINE static inline __attribute__((always_inline))
 
@@ -130,22 +139,45 @@ PROOF_INLINE V atMostZero(V x) {
   return x < 0 ? x : V{};
 }
 
-/// Any box: where only one sign is possible, both pieces are the whole box.
+/// The balls at a neuron's layer, lane by lane.
 template <class V>
-PROOF_INLINE V neuron(V c, V v, V lambda, V inverse, V zhat, V lower, V upper, V& bent) {
-  const V one = spread<V>(1), none = V{};
-  const V cPositive = (upper < 0 ? none : one) * c, cNegative = (lower > 0 ? one : none) * c;
-  const V loPositive = upper < 0 ? lower : atLeastZero(lower), hiPositive = upper;
-  const V loNegative = lower, hiNegative = lower > 0 ? upper : atMostZero(upper);
-  const V positive = quadratic(cPositive - v, lambda, inverse, zhat, loPositive, hiPositive, bent);
-  const V negative = quadratic(cNegative - v, lambda, inverse, zhat, loNegative, hiNegative, bent);
-  return smaller(positive, negative);
+struct Balls {
+  V lambda, inverse, payment, stiff, stiffInverse;
+};
+
+/// The piece z >= 0 of a neuron with c - v = tilt.
+template <bool pays, class V>
+PROOF_INLINE V rising(const Balls<V>& balls, V tilt, V zhat, V lo, V hi, V& bent) {
+  if (!pays) return quadratic(tilt, balls.lambda, balls.inverse, zhat, lo, hi, bent);
+  const V n = atMostZero(zhat), paid = balls.payment * n;
+  return quadratic(tilt - paid, balls.lambda, balls.inverse, zhat, lo, hi, bent) + 0.5 * paid * n;
 }
 
-template <int width>
+/// The piece z <= 0, where the ReLU is 0; tilt = -v.
+template <bool pays, class V>
+PROOF_INLINE V resting(const Balls<V>& balls, V tilt, V zhat, V lo, V hi, V& bent) {
+  if (!pays) return quadratic(tilt, balls.lambda, balls.inverse, zhat, lo, hi, bent);
+  const V p = atLeastZero(zhat);
+  return quadratic(tilt, balls.stiff, balls.stiffInverse, zhat, lo, hi, bent) - 0.5 * balls.payment * p * p;
+}
+
+/// Any box; a piece that it does not reach is computed and left.
+template <bool pays, class V>
+PROOF_INLINE V neuron(const Balls<V>& balls, V c, V v, V zhat, V lower, V upper, V& bent) {
+  const V positive = rising<pays>(balls, c - v, zhat, atLeastZero(lower), upper, bent);
+  const V negative = resting<pays>(balls, -v, zhat, lower, atMostZero(upper), bent);
+  return lower > 0 ? positive : (upper < 0 ? negative : smaller(positive, negative));
+}
+
+template <int width, bool pays>
 static void relu(const ReluCall& call, int part) {
   typedef typename Vector<width>::type V;
-  const V lambda = load<V>(call.lambda + part), inverse = load<V>(call.inverse + part);
+  Balls<V> balls{load<V>(call.lambda + part), load<V>(call.inverse + part), {}, {}, {}};
+  if (pays) {
+    balls.payment = load<V>(call.payment + part);
+    balls.stiff = load<V>(call.stiff + part);
+    balls.stiffInverse = load<V>(call.stiffInverse + part);
+  }
   V total{}, totalMagnitude{};
   int split = 0;
   for (int begin = 0; begin < call.features; begin += kChunk) {
@@ -161,17 +193,17 @@ static void relu(const ReluCall& call, int part) {
       const V zhat = spread<V>(call.zhat[i]), lower = spread<V>(call.lower[i]),
               upper = spread<V>(call.upper[i]);
       V bent{};
+      if (pays) bent += 2 * balls.payment * absolute(zhat);
       if (split < call.splitCount && call.splits[split].feature == i) {
         const SplitBox& box = call.splits[split++];
-        sum +=
-            neuron(c, v, lambda, inverse, zhat, load<V>(box.lower + part), load<V>(box.upper + part), bent);
+        sum += neuron<pays>(balls, c, v, zhat, load<V>(box.lower + part), load<V>(box.upper + part), bent);
       } else if (call.lower[i] >= 0) {
-        sum += quadratic(c - v, lambda, inverse, zhat, lower, upper, bent);
+        sum += rising<pays>(balls, c - v, zhat, lower, upper, bent);
       } else if (call.upper[i] <= 0) {
-        sum += quadratic(-v, lambda, inverse, zhat, lower, upper, bent);
+        sum += resting<pays>(balls, -v, zhat, lower, upper, bent);
       } else {
-        const V positive = quadratic(c - v, lambda, inverse, zhat, V{}, upper, bent);
-        sum += smaller(positive, quadratic(-v, lambda, inverse, zhat, lower, V{}, bent));
+        const V positive = rising<pays>(balls, c - v, zhat, V{}, upper, bent);
+        sum += smaller(positive, resting<pays>(balls, -v, zhat, lower, V{}, bent));
       }
       magnitude += call.reach[i] * (absolute(c) + absolute(v) + bent);
     }
@@ -263,7 +295,8 @@ PROOF_INLINE void eachPart(int lanes, const Body& body) {
 }
 
 static void reluOf(const ReluCall& call) {
-  eachPart(call.lanes, [&]<int width>(int part) { relu<width>(call, part); });
+  eachPart(call.lanes,
+           [&]<int width>(int part) { (call.payment ? relu<width, true> : relu<width, false>)(call, part); });
 }
 
 static void inputOf(const InputCall& call) {

@@ -1,6 +1,7 @@
 #include "proof/prover.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -9,6 +10,7 @@
 #include <tuple>
 
 #include "proof/buffers.h"
+#include "proof/chain.h"
 #include "proof/cover.h"
 #include "proof/input_term.h"
 #include "proof/rounding.h"
@@ -36,6 +38,7 @@ class Walk {
     start();
     const std::vector<int> below = network_.relusBelow(claims_[0]->target);
     int layer = static_cast<int>(below.size());
+    payment_.assign(network_.relus().size(), {});
     for (int id = target_; id > 0; --id) {
       if (!signal_[id]) continue;
       const Node& node = network_.network().nodes[id];
@@ -103,16 +106,34 @@ class Walk {
       inverse_[lane] = 1 / lambda_[lane];
     }
     const std::vector<SplitBox> splits = splitsOf(relu, facts);
-    Buffers::Buffer v = buffers_.take(static_cast<size_t>(size) * lanes_);
-    kernels_.relu({size, lanes_, signal_[id].get(), v.get(), slope, lambda_, inverse_, facts.lower.data(),
-                   facts.upper.data(), facts.zhat.data(), facts.reach.data(), splits.data(),
-                   static_cast<int>(splits.size()), sum_, magnitude_});
+    const double* payment = payment_[relu].data();
+    const bool pays = std::any_of(payment, payment + lanes_, [](double m) { return m != 0; });
     for (int lane = 0; lane < lanes_; ++lane) {
-      if (lambda_[lane] == 0) continue;
-      const double ball = up(0.5 * lambda_[lane] * up(facts.rho * facts.rho));
-      ball_[lane] += ball;
+      stiff_[lane] = std::max(lambda_[lane], below(lambda_[lane] + payment[lane]));
+      stiffInverse_[lane] = 1 / stiff_[lane];
     }
+    Buffers::Buffer v = buffers_.take(static_cast<size_t>(size) * lanes_);
+    kernels_.relu({size, lanes_, signal_[id].get(), v.get(), slope, lambda_, inverse_,
+                   pays ? payment : nullptr, stiff_, stiffInverse_, facts.lower.data(), facts.upper.data(),
+                   facts.zhat.data(), facts.reach.data(), splits.data(), static_cast<int>(splits.size()),
+                   sum_, magnitude_});
+    payBall(pre, payment);
     hand(std::move(v), pre);
+  }
+
+  /// Where the ball of a pre-activation follows from a ReLU before it, that pays; else the bound does.
+  void payBall(int pre, const double* payment) {
+    const BallChain chain = ballChain(network_, facts_, pre);
+    const auto& relus = network_.relus();
+    const double rho = facts_.at(pre).rho;
+    for (int lane = 0; lane < lanes_; ++lane) {
+      if (lambda_[lane] == 0 && payment[lane] == 0) continue;
+      const double lambda = up(lambda_[lane] + payment[lane]);
+      ball_[lane] += up(0.5 * lambda * (chain.relu < 0 ? up(rho * rho) : chain.rest));
+      if (chain.relu < 0) continue;
+      const auto source = std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin();
+      payment_[source][lane] = up(payment_[source][lane] + lambda * chain.square);
+    }
   }
 
   std::vector<SplitBox> splitsOf(int relu, const NodeFacts& facts) {
@@ -219,9 +240,11 @@ class Walk {
   const int lanes_;
   const int target_;
   std::vector<Buffers::Buffer> signal_;
-  alignas(64) double sum_[kMostLanes],
-      magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes], inverse_[kMostLanes];
+  alignas(64) double sum_[kMostLanes], magnitude_[kMostLanes], lost_[kMostLanes], lambda_[kMostLanes],
+      inverse_[kMostLanes], stiff_[kMostLanes], stiffInverse_[kMostLanes];
   double ball_[kMostLanes] = {};
+  /// Lane by lane, what each ReLU of the network pays for the balls of those already passed.
+  std::vector<std::array<double, kMostLanes>> payment_;
   bool vacuous_[kMostLanes];
 };
 

@@ -11,8 +11,9 @@
 //             bracket is at least - sum_j |g_j| (gamma_n m_j + |r_j|), m = |A| X + |b| (facts.h): since
 //             |A^T g - gIn| <= gamma_n |A|^T |g|, and |g|^T |A| X is what that can meet;
 //     relu    c^T relu(z) >= v^T z + sum_i phi_i - lambda / 2 rho^2, v = fl(slope c), for the box of z and
-//     its
-//             ball: phi_i = min over the box of c relu(z) - v z + lambda / 2 (z - zhat)^2 (kernels.inl);
+//             its ball: phi_i = min over the box of c relu(z) - v z + lambda / 2 (z - zhat)^2 (kernels.inl);
+//             where the ball follows from the neurons of an earlier ReLU (chain.h), that one pays in its own
+//             phi, and the multiplier given counts on top of what a layer pays itself;
 //     add     exact but for r; where several readers meet in a node, the sums of their coefficients are
 //             rounded: u |sum| X for each;
 //     input   the minimum of g^T x over the region.

@@ -17,8 +17,11 @@ float lossAt(const ReluRow& relu, size_t i) {
   const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
   const float c = relu.c[i], v = relu.slope[i] * c, dz = relu.dz[i];
   const float dy = std::clamp(relu.dy[i], relu.lower[i], relu.upper[i]);
-  const float activation = std::max(relu.zhat[i] + dy, 0.0f) - std::max(relu.zhat[i] + dz, 0.0f);
-  const float loss = c * activation - v * (dy - dz) + 0.5f * relu.lambda * (dy * dy - dz * dz);
+  const float nominal = std::max(relu.zhat[i], 0.0f);
+  const float passesDy = std::max(relu.zhat[i] + dy, 0.0f) - nominal;
+  const float passesDz = std::max(relu.zhat[i] + dz, 0.0f) - nominal;
+  const float loss = c * (passesDy - passesDz) - v * (dy - dz) + 0.5f * relu.lambda * (dy * dy - dz * dz) -
+                     0.5f * relu.payment * (passesDy * passesDy - passesDz * passesDz);
   const float share = dy == relu.dy[i] ? kTriangle : kOutside;
   return loss + share * std::abs(c) * (u * -l / (u - l));
 }

@@ -133,6 +133,8 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
       if (before.lambda[k] > 0 && std::isfinite(layer.rho) && layer.rho > 0) {
         // The fixed-point step has the gradient's sign: that of ||z - zhat|| - rho.
         const double excess = 2 * gradient.lambda[k] / (layer.rho * layer.rho);
+        // Room that is next to none is taken to be a little, which can turn the sign only close to it.
+        if (layer.source >= 0 && std::abs(excess) < 1e-2) continue;
         if (std::abs(excess) < 1e-3) continue;
         context.check((after.lambda[k] > before.lambda[k]) == (excess > 0), each.name + ": lambda");
         ++lambdas;
@@ -172,20 +174,23 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
   });
 });
 
-// phi over a box is at least phi over all of R, and with the ball's multiplier 0 it is CROWN's: so at the
-// multipliers of either, joint says at least as much, and the ascent keeps the best.
-const Test orderTest("dual: joint is above crown and sdp-crown from their multipliers", [](Context& context,
-                                                                                           Backend& backend) {
+// phi over a box is at least phi over all of R, with the ball's multiplier 0 it is CROWN's, and no ball is
+// paid for less by its radius than by what passes: so at the multipliers of any of these, joint says at least
+// as much, and the ascent keeps the best.
+const Test orderTest("dual: joint is above what it extends, at the same multipliers", [](Context& context,
+                                                                                         Backend& backend) {
   Random& random = context.random;
+  const DualPreset radii{.rule = SlopeRule::free, .ball = true, .climbs = true};
   int strictly = 0;
-  for (const Method method : {Method::crown, Method::alphaCrown, Method::sdpCrown}) {
+  for (const DualPreset& preset :
+       {presetOf(Method::crown), presetOf(Method::alphaCrown), presetOf(Method::sdpCrown), radii}) {
     for (const auto& [networkName, network] : boundsNetworks(random)) {
       for (const auto& [regionName, region] : boundsRegions(random, 3, network.inputSize())) {
         // An evaluation moves the clipped ball's multiplier on, so there the values have different ones.
         if (region.clipped() && region.kind == InputKind::l2) continue;
         const ReadyImages ready(network, backend, region, true);
         const int outputs = network.outputSize();
-        ReadyRows from(random, ready.images, backend, 1, presetOf(method));
+        ReadyRows from(random, ready.images, backend, 1, preset);
         ReadyRows joint(random, ready.images, backend, 1, presetOf(Method::joint));
         std::vector<double> below, above;
         for (int step = 0; step < 3; ++step) {

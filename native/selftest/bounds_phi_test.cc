@@ -21,6 +21,8 @@ Phi randomPhi(Random& random) {
   if (choose(random, 0, 4) == 0) phi.v = choose(random, 0, 1) ? phi.c : 0;
   phi.lower = phi.zhat - (choose(random, 0, 5) == 0 ? 0 : std::abs(2 * normal(random)));
   phi.upper = phi.zhat + (choose(random, 0, 5) == 0 ? 0 : std::abs(2 * normal(random)));
+  if (choose(random, 0, 1))
+    phi.payment = phi.lambda * (choose(random, 0, 3) == 0 ? 1 : uniform(random, 0, 1));
   return phi;
 }
 
@@ -88,8 +90,10 @@ const Test gradientTest("dual: gradients against finite differences", [](Context
   for (const auto& [networkName, network] : boundsNetworks(random)) {
     for (const auto& [regionName, region] : boundsRegions(random, 2, network.inputSize())) {
       const ReadyImages ready(network, *backend, region, true);
-      for (const bool boundless : {false, true}) {
-        const DualPreset preset{.rule = SlopeRule::free, .ball = true, .boundless = boundless};
+      for (const DualPreset& preset :
+           {DualPreset{.rule = SlopeRule::free, .ball = true},
+            DualPreset{.rule = SlopeRule::free, .ball = true, .chained = true},
+            DualPreset{.rule = SlopeRule::free, .ball = true, .boundless = true}}) {
         const int target = static_cast<int>(network.nodes.size()) - 1;
         ReadyRows rows(random, ready.images, *backend, 1, preset);
         const DualProblem problem =

@@ -72,26 +72,29 @@ std::vector<double> inputMinimum(const DualProblem& problem, const std::vector<d
 }  // namespace
 
 double Phi::objective(double z) const {
-  return c * std::max(z, 0.0) - v * z + 0.5 * lambda * (z - zhat) * (z - zhat);
+  const double passed = std::max(z, 0.0) - std::max(zhat, 0.0);
+  return c * std::max(z, 0.0) - v * z + 0.5 * lambda * (z - zhat) * (z - zhat) -
+         0.5 * payment * passed * passed;
 }
 
 double Phi::minimum(double* minimiser) const {
   double best = kInfinity;
   // `tilt`: the linear coefficient on this side of the kink.
-  const auto side = [&](double low, double high, double tilt) {
+  const auto side = [&](double low, double high, double tilt, double bend) {
     if (low > high) return;
-    if (lambda == 0 && std::isinf(tilt > 0 ? low : high) && tilt != 0) {
+    if (bend == 0 && std::isinf(tilt > 0 ? low : high) && tilt != 0) {
       best = -kInfinity;
       return;
     }
-    const double free = lambda > 0 ? zhat - tilt / lambda : tilt > 0 ? low : tilt < 0 ? high : 0;
+    const double free = bend > 0 ? zhat - tilt / bend : tilt > 0 ? low : tilt < 0 ? high : 0;
     const double z = std::clamp(free, low, high);
     if (objective(z) >= best) return;
     best = objective(z);
     if (minimiser) *minimiser = z;
   };
-  side(std::max(lower, 0.0), upper, c - v);
-  side(lower, std::min(upper, 0.0), -v);
+  // d/dz of payment / 2 (z - relu(zhat))^2 is payment (z - zhat) and, where zhat < 0, payment zhat more.
+  side(std::max(lower, 0.0), upper, c - v - payment * std::min(zhat, 0.0), lambda - payment);
+  side(lower, std::min(upper, 0.0), -v, lambda);
   return best;
 }
 
@@ -102,6 +105,7 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
   DualValue result{};
   result.c.resize(problem.layers.size());
   result.z.resize(problem.layers.size());
+  result.payment.assign(problem.layers.size(), 0);
   Total total;
   for (int id = problem.target, k = static_cast<int>(problem.layers.size()); id >= 0; --id) {
     const Node& node = network.nodes[id];
@@ -115,7 +119,7 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
       for (const int from : node.inputs) accumulate(gradient[from], gradient[id]);
     } else if (node.kind == NodeKind::relu) {
       const KnownLayer& layer = problem.layers[--k];
-      const double lambda = point.lambda[k];
+      const double lambda = point.lambda[k] + result.payment[k];
       std::vector<double> v(layer.zhat.size());
       result.c[k] = gradient[id];
       result.z[k] = layer.zhat;
@@ -126,9 +130,14 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
           phi.lower = layer.lower[i];
           phi.upper = layer.upper[i];
         }
+        phi.payment = result.payment[k];
         total.add(phi.minimum(&result.z[k][i]));
       }
-      if (lambda > 0) total.add(-0.5 * lambda * layer.rho * layer.rho);
+      if (layer.source >= 0) {
+        result.payment[layer.source] += layer.factor * lambda;
+      } else if (lambda > 0) {
+        total.add(-0.5 * lambda * layer.rho * layer.rho);
+      }
       accumulate(gradient[node.inputs[0]], v);
     } else {
       result.x = inputMinimum(problem, gradient[id], point.inputLambda, total);
@@ -143,6 +152,7 @@ DualGradient dualGradient(const DualProblem& problem, const DualPoint& point, co
   const Network& network = *problem.network;
   std::vector<std::vector<double>> signal(problem.target + 1);
   DualGradient gradient;
+  std::vector<double> left;  // per layer: its room, less what dz takes, and what passes
   for (int id = 0, k = 0; id <= problem.target && k < static_cast<int>(problem.layers.size()); ++id) {
     const Node& node = network.nodes[id];
     if (node.kind == NodeKind::input) {
@@ -157,19 +167,41 @@ DualGradient dualGradient(const DualProblem& problem, const DualPoint& point, co
       const std::vector<double>& arrived = signal[node.inputs[0]];
       std::vector<double>& slopes = gradient.slope.emplace_back(arrived.size());
       signal[id].resize(arrived.size());
-      double square = 0;
+      double square = 0, passed = 0;
       for (size_t i = 0; i < arrived.size(); ++i) {
         const double z = at.z[k][i], residual = arrived[i] - z;
         slopes[i] = at.c[k][i] * residual;
         signal[id][i] = std::max(z, 0.0) + point.slope[k][i] * residual;
         square += (z - layer.zhat[i]) * (z - layer.zhat[i]);
+        const double change = std::max(z, 0.0) - std::max(layer.zhat[i], 0.0);
+        passed += change * change;
       }
-      gradient.lambda.push_back(0.5 * (square - layer.rho * layer.rho));
+      const double room = layer.source < 0 ? layer.rho * layer.rho : layer.factor * left[layer.source];
+      gradient.lambda.push_back(0.5 * (square - room));
+      left.push_back(room - square + passed);
       ++k;
     }
   }
   return gradient;
 }
+
+namespace {
+
+/// The ReLU that a layer reads through affine operators, and the square of their norms' product.
+void chain(const Prepared& prepared, const std::vector<int>& relus, KnownLayer& layer) {
+  const std::vector<Node>& nodes = prepared.network.nodes;
+  int from = nodes[layer.relu].inputs[0];
+  double factor = 1;
+  for (; nodes[from].kind == NodeKind::affine; from = nodes[from].inputs[0])
+    factor *= std::pow(prepared.norms().spectral[nodes[from].affine], 2);
+  for (size_t k = 0; k < relus.size(); ++k) {
+    if (relus[k] != from) continue;
+    layer.source = static_cast<int>(k);
+    layer.factor = factor;
+  }
+}
+
+}  // namespace
 
 DualProblem problemOf(const Images& images, Backend& backend, const Region& region, int image, int target,
                       const std::vector<double>& c, const DualPreset& preset, const std::vector<int>& relus) {
@@ -190,6 +222,7 @@ DualProblem problemOf(const Images& images, Backend& backend, const Region& regi
   for (const int relu : relus) {
     const int pre = network.nodes[relu].inputs[0];
     KnownLayer layer{relu, nominal[pre], nominal[pre], nominal[pre], images.rho(pre, image)};
+    if (preset.chained && std::isfinite(layer.rho)) chain(images.prepared(), relus, layer);
     std::vector<float> lower, upper;
     images.readBox(backend, pre, lower, upper);
     const size_t features = layer.zhat.size();

@@ -11,11 +11,13 @@
 
 namespace bulwark::selftest {
 
-/// min over lower <= z <= upper of c relu(z) - v z + lambda / 2 (z - zhat)^2.
+/// min over lower <= z <= upper of c relu(z) - v z + lambda / 2 (z - zhat)^2 - payment / 2 (relu(z) -
+/// relu(zhat))^2.
 struct Phi {
   double c, v, lambda, zhat;
   double lower = -std::numeric_limits<double>::infinity();
   double upper = std::numeric_limits<double>::infinity();
+  double payment = 0;  // at most lambda
 
   double objective(double z) const;
   /// Closed form: each side of the kink is a parabola clipped to its part of the box. `minimiser` may be
@@ -28,6 +30,10 @@ struct KnownLayer {
   int relu;  // node
   std::vector<double> zhat, lower, upper;
   double rho;
+  // Where source >= 0, ||z - zhat||^2 <= factor ||relu(z') - relu(zhat')||^2 for z' of that layer, which
+  // pays.
+  int source = -1;
+  double factor = 0;
 };
 
 /// min c^T z_target over one image's region, and what is known about the layers between.
@@ -43,7 +49,7 @@ struct DualProblem {
   std::vector<double> center, lower, upper;  // the box only for boxes and clipped balls
 };
 
-/// As `Multipliers`, in float64.
+/// As `Multipliers`, in float64: lambda is what a layer has beyond what it pays for.
 struct DualPoint {
   std::vector<std::vector<double>> slope;
   std::vector<double> lambda;
@@ -56,6 +62,7 @@ struct DualValue {
   std::vector<std::vector<double>> c;  // per layer, d(bound)/d(activation)
   std::vector<std::vector<double>> z;  // per layer, the minimiser of phi
   std::vector<double> x;               // the minimiser at the input
+  std::vector<double> payment;         // per layer, for the balls of later ones
 };
 
 /// D(v, lambda) with v = slope * c.
@@ -66,8 +73,9 @@ struct DualGradient {
   std::vector<double> lambda;
 };
 
-/// A supergradient of D in each variable: dD/ds = c * G and dD/dlambda = (||z - zhat||^2 - rho^2) / 2, where
-/// G is the residual of the affine constraints, carried forward through the slopes.
+/// A supergradient of D in each variable: dD/ds = c * G and dD/dlambda = (||z - zhat||^2 - room) / 2, where
+/// G is the residual of the affine constraints, carried forward through the slopes; room is rho^2, or what
+/// the source's room leaves: factor (room' - ||z' - zhat'||^2 + ||relu(z') - relu(zhat')||^2).
 DualGradient dualGradient(const DualProblem& problem, const DualPoint& point, const DualValue& at);
 
 /// The problem that a row of the engine stands for, with the engine's own boxes and radii: row coefficients

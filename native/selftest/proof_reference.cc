@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "network/conv_walk.h"
+#include "proof/chain.h"
 
 namespace bulwark::selftest {
 namespace {
@@ -79,7 +80,7 @@ Wide minimum(const proof::InputSet& set, const std::vector<Wide>& g, Wide lambda
 }  // namespace
 
 long double dualValue(const proof::ProofNetwork& network, const proof::ImageFacts& facts,
-                      const proof::Claim& claim) {
+                      const proof::Claim& claim, long double* paid) {
   const int target = network.targetNode(claim.target);
   std::vector<std::vector<Wide>> signal(network.nodeCount());
   signal[target].assign(network.size(target), 0);
@@ -94,6 +95,7 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
   };
   Wide value = claim.constant;
   const std::vector<int> below = network.relusBelow(claim.target);
+  std::vector<Wide> payments(network.nodeCount());  // by ReLU node
   size_t layer = below.size();
   for (int id = target; id > 0; --id) {
     const std::vector<Wide>& g = signal[id];
@@ -113,7 +115,7 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
     } else {
       const int k = below[--layer];
       const proof::NodeFacts& known = facts.at(from);
-      const Wide lambda = claim.multipliers->lambda[layer];
+      const Wide own = claim.multipliers->lambda[layer], payment = payments[id], lambda = own + payment;
       std::vector<Wide> v(g.size());
       for (size_t i = 0; i < g.size(); ++i) {
         const Wide c = g[i];
@@ -124,11 +126,24 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
           if (split.positive) l = std::max(l, Wide{0});
           if (!split.positive) u = std::min(u, Wide{0});
         }
-        if (u >= 0) best = std::min(best, piece(c - v[i], lambda, known.zhat[i], std::max(l, Wide{0}), u));
-        if (l <= 0) best = std::min(best, piece(-v[i], lambda, known.zhat[i], l, std::min(u, Wide{0})));
+        // payment / 2 (relu(z) - relu(zhat))^2, written out for each side of the kink.
+        if (paid) *paid += payment / 2 * known.reach[i] * known.reach[i];
+        const Wide zhat = known.zhat[i], n = std::min(zhat, Wide{0}), p = std::max(zhat, Wide{0});
+        if (u >= 0) {
+          const Wide tilt = c - v[i] - payment * n;
+          best = piece(tilt, own, zhat, std::max(l, Wide{0}), u) + payment / 2 * n * n;
+        }
+        if (l <= 0)
+          best = std::min(best, piece(-v[i], lambda, zhat, l, std::min(u, Wide{0})) - payment / 2 * p * p);
         value += best;
       }
-      if (lambda > 0) value -= lambda / 2 * static_cast<Wide>(known.rho) * known.rho;
+      const proof::BallChain chain = proof::ballChain(network, facts, from);
+      if (chain.relu >= 0) {
+        payments[chain.relu] += lambda * chain.square;
+        value -= lambda / 2 * chain.rest;
+      } else if (lambda > 0) {
+        value -= lambda / 2 * static_cast<Wide>(known.rho) * known.rho;
+      }
       give(from, v);
     }
   }

@@ -9,7 +9,9 @@
 namespace bulwark::selftest {
 
 /// A claim's dual value in long double, for the boxes, balls and nominal values that the prover derived.
-long double dualValue(const proof::ProofNetwork&, const proof::ImageFacts&, const proof::Claim&);
+/// `paid`: adds up to what the ReLUs pay for later balls could come to over their boxes.
+long double dualValue(const proof::ProofNetwork&, const proof::ImageFacts&, const proof::Claim&,
+                      long double* paid = nullptr);
 
 /// The network's output at x in long double, both in stored order.
 std::vector<long double> exactForward(const Network&, const std::vector<double>& x);

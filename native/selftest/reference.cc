@@ -65,7 +65,8 @@ int outputFeatures(const Affine& affine) {
 }
 
 double Neuron::objective(double dz) const {
-  return c * (std::max(zhat + dz, 0.0) - std::max(zhat, 0.0)) - v * dz + 0.5 * lambda * dz * dz;
+  const double change = std::max(zhat + dz, 0.0) - std::max(zhat, 0.0);
+  return c * change - v * dz + 0.5 * (lambda + payment) * dz * dz - 0.5 * payment * change * change;
 }
 
 double Neuron::gridMinimum(int points) const {

@@ -14,9 +14,10 @@ void eachWeight(const Affine& affine, const std::function<void(int, int, double)
 int inputFeatures(const Affine& affine);
 int outputFeatures(const Affine& affine);
 
-/// phi's objective for one neuron: c (relu(zhat + dz) - relu(zhat)) - v dz + lambda / 2 dz^2.
+/// phi's objective for one neuron: c change - v dz + (lambda + payment) / 2 dz^2 - payment / 2 change^2,
+/// change = relu(zhat + dz) - relu(zhat).
 struct Neuron {
-  double zhat, lower, upper, c, v, lambda;
+  double zhat, lower, upper, c, v, lambda, payment;
   double objective(double dz) const;
   /// The minimum over [lower, upper] by search on a grid of `points` intervals, kink and ends included.
   double gridMinimum(int points) const;

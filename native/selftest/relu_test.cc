@@ -15,14 +15,18 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// A ReLU layer with boxes of every kind: unstable, stable, touching the kink, of one point.
 struct Layer {
-  Layer(Context& context, Backend& backend, int features, int blocks, SlopeRule slopeRule, bool noBox)
+  Layer(Context& context, Backend& backend, int features, int blocks, SlopeRule slopeRule, bool noBox,
+        bool pays = false)
       : zhat(backend, features, blocks),
         lower(backend, features, blocks),
         upper(backend, features, blocks),
         slope(backend, features, blocks),
         lambda(backend, blocks),
+        payment(backend, blocks),
+        passed2(backend, blocks),
         rule(slopeRule),
-        boundless(noBox) {
+        boundless(noBox),
+        paying(pays) {
     Random& random = context.random;
     zhat.set([&](int, int) { return choose(random, 0, 9) == 0 ? 0 : uniform(random, -1, 1); });
     lower.set([&](int row, int i) {
@@ -40,17 +44,24 @@ struct Layer {
     slope.set([&](int, int) {
       return rule == SlopeRule::box ? uniform(random, 0, 1) : uniform(random, -0.5, 1.5);
     });
+    payment.set([&](int row) { return !pays || row % 5 == 0 ? 0 : std::exp(uniform(random, -5, 3)); });
     lambda.set([&](int row) { return !boundless && row % 3 == 0 ? 0 : std::exp(uniform(random, -5, 3)); });
   }
   ReluLayer layer() const {
-    return {zhat.view(), lower.view(), upper.view(), slope.view(), lambda.device(), rule, boundless};
+    ReluLayer made{zhat.view(), lower.view(), upper.view(), slope.view(), lambda.device(), rule, boundless};
+    if (paying) {
+      made.payment = payment.device();
+      made.passed2 = passed2.device();
+    }
+    return made;
   }
   double slopeAt(int row, int i, double c) const {
     return slopeOf(rule, lambda.host[row], zhat.at(row, i), lower.at(row, i), upper.at(row, i), c,
                    slope.at(row, i));
   }
   Neuron neuron(int row, int i, double c, double v) const {
-    Neuron made{zhat.at(row, i), lower.at(row, i), upper.at(row, i), c, v, lambda.host[row]};
+    Neuron made{zhat.at(row, i),  lower.at(row, i), upper.at(row, i), c, v,
+                lambda.host[row], payment.host[row]};
     if (boundless) {
       const double reach = (std::fabs(c) + std::fabs(v)) / made.lambda + std::fabs(made.zhat) + 1;
       made.lower = -reach;
@@ -60,16 +71,16 @@ struct Layer {
   }
 
   Batch zhat, lower, upper, slope;
-  RowValues lambda;
+  RowValues lambda, payment, passed2;
   SlopeRule rule;
-  bool boundless;
+  bool boundless, paying;
 };
 
 double worse(double error, double worst) { return error <= worst ? worst : error; }  // keeps a NaN
 
 void dualAgainstGrid(Context& context, Backend& backend, int features, int blocks, SlopeRule rule,
-                     bool boundless) {
-  Layer setup(context, backend, features, blocks, rule, boundless);
+                     bool boundless, bool pays) {
+  Layer setup(context, backend, features, blocks, rule, boundless, pays);
   Batch c(backend, features, blocks), v(backend, features, blocks), dz(backend, features, blocks);
   RowSums value(backend, blocks);
   RowValues distance2(backend, blocks);
@@ -79,9 +90,10 @@ void dualAgainstGrid(Context& context, Backend& backend, int features, int block
   dz.get();
   value.get();
   distance2.get();
-  double slopeError = 0, pointError = 0, above = 0, below = 0, distanceError = 0;
+  if (pays) setup.passed2.get();
+  double slopeError = 0, pointError = 0, above = 0, below = 0, distanceError = 0, passedError = 0;
   for (int row = 0; row < c.rows(); ++row) {
-    double want = 0, size = 1e-6, squares = 0;
+    double want = 0, size = 1e-6, squares = 0, passed = 0;
     for (int i = 0; i < features; ++i) {
       const double gain = c.at(row, i), signal = v.at(row, i), point = dz.at(row, i);
       slopeError = worse(std::fabs(signal - setup.slopeAt(row, i, gain) * gain), slopeError);
@@ -89,32 +101,42 @@ void dualAgainstGrid(Context& context, Backend& backend, int features, int block
       const double least = std::min(neuron.gridMinimum(400), 0.0);
       context.check(boundless || (point >= neuron.lower && point <= neuron.upper), "dz lies in its box");
       // The grid misses the minimum by at most lambda / 2 (step / 2)^2.
-      const double step = (neuron.upper - neuron.lower) / 400, slack = neuron.lambda * step * step / 8;
+      const double step = (neuron.upper - neuron.lower) / 400,
+                   slack = (neuron.lambda + neuron.payment) * step * step / 8;
       pointError = worse(std::max(neuron.objective(point) - least, least - slack - neuron.objective(point)),
                          pointError);
       want += neuron.objective(point);
       size += std::fabs(gain * point) + std::fabs(signal * point) + std::fabs(gain * neuron.zhat);
+      size += neuron.payment * (point * point + neuron.zhat * neuron.zhat);
       squares += point * point;
+      passed += std::pow(std::max(neuron.zhat + point, 0.0) - std::max(neuron.zhat, 0.0), 2);
     }
     above = worse((value.host[row] - want) / size, above);
     below = worse((want - value.host[row]) / size, below);
     distanceError = worse(std::fabs(distance2.host[row] - squares) / (squares + 1e-30), distanceError);
+    if (pays)
+      passedError = worse(std::fabs(setup.passed2.host[row] - passed) / (squares + 1e-30), passedError);
   }
-  const std::string which =
-      std::string(rule == SlopeRule::free ? "free" : "box") + (boundless ? " boundless" : "");
+  const std::string which = std::string(rule == SlopeRule::free ? "free" : "box") + (boundless ? " boundless"
+                                                                                     : pays    ? " pays"
+                                                                                               : "");
   context.error(which + " v = slope c", slopeError, 4e-7);
   context.error(which + " phi at dz is the minimum", pointError, 4e-6);
   context.error(which + " value above phi", above, 4e-7);
   context.error(which + " value below phi", below, 4e-7);
   context.error(which + " ||dz||^2", distanceError, 1e-6);
+  context.error(which + " what passes", passedError, 1e-6);
 }
 
 const Test dualTest("reluDual", [](Context& context, Backend& backend) {
   for (const bool boundless : {false, true})
     for (const SlopeRule rule : {SlopeRule::box, SlopeRule::free})
       for (const int features : {1, 7, 33, 1000})
-        dualAgainstGrid(context, backend, features, features < 100 ? choose(context.random, 1, 7) : 1, rule,
-                        boundless);
+        for (const bool pays : {false, true}) {
+          if (pays && (boundless || rule == SlopeRule::box)) continue;
+          const int blocks = features < 100 ? choose(context.random, 1, 7) : 1;
+          dualAgainstGrid(context, backend, features, blocks, rule, boundless, pays);
+        }
 });
 
 const Test theoremTest("reluDual, boundless, is Theorem 4.1's h", [](Context& context, Backend& backend) {
@@ -185,7 +207,7 @@ const Test poisonTest("reluDual, a NaN never yields a bound", [](Context& contex
     for (int poisoned = 0; poisoned < 6; ++poisoned) {
       // Without a box, phi does not look at it.
       if (boundless && (poisoned == 1 || poisoned == 2)) continue;
-      Layer setup(context, backend, 5, 1, SlopeRule::free, boundless);
+      Layer setup(context, backend, 5, 1, SlopeRule::free, boundless, !boundless);
       Batch c(backend, 5, 1), v(backend, 5, 1), dz(backend, 5, 1);
       RowSums value(backend, 1);
       RowValues distance2(backend, 1);

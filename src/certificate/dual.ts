@@ -1,6 +1,7 @@
 /** The value of the dual for given multipliers: what they prove, whatever they are. */
 import { type Fact, type Problem, type Region, magnitude } from './facts.js';
 import { LowerSum, checked, gamma, normUp, tiny, unit } from './arithmetic.js';
+import { ballChain } from './chain.js';
 import type { Multipliers } from './format.js';
 import { transposedTimes } from './matrix.js';
 
@@ -12,18 +13,23 @@ import { transposedTimes } from './matrix.js';
  *
  * - affine: g^T (A x + b + r) is g^T b + fl(A^T g)^T x, less what |g| loses (facts.ts);
  * - relu: g^T relu(z) >= v^T z + sum_i phi_i - lambda/2 radius^2 for v = fl(slope g), any lambda >= 0, and
- *   phi_i the minimum of g relu(z) - v z + lambda/2 (z - nominal)^2 over z_i's box;
+ *   phi_i the minimum of g relu(z) - v z + lambda/2 (z - nominal)^2 over z_i's box. Where the distance to
+ *   nominal follows from what passes an earlier ReLU (chain.ts), that one pays instead of the radius: m =
+ *   square lambda is added to its own lambda, and -m/2 (relu(z) - relu(nominal))^2 to its phi_i;
  * - several readers of one node: the sum of their g, less u |sum| |x|;
  * - input: the minimum of g^T x over the region.
  */
 export function lowerBound(
-  { layers, region }: Problem,
+  problem: Problem,
   facts: readonly Fact[],
   target: number,
   row: Float64Array,
   { slope, lambda, inputLambda }: Multipliers,
 ): number {
+  const { layers, region } = problem;
   const total = new LowerSum();
+  /** m of the ReLU nodes. */
+  const payments = new Float64Array(layers.length);
   const waiting: (Float64Array | undefined)[] = [];
   const give = (to: number, g: Float64Array): void => {
     const before = waiting[to];
@@ -45,10 +51,14 @@ export function lowerBound(
       give(from[0], transposedTimes(affine!.matrix, g));
     } else {
       const { nominal, radius, lower, upper } = facts[from[0]];
-      const price = lambda[relu];
+      const [own, payment] = [lambda[relu], payments[at]];
       const v = g.map((value, i) => value * slope[features + i]);
-      v.forEach((value, i) => total.add(phi(g[i], value, price, nominal[i], lower[i], upper[i])));
-      total.add(-0.5 * price * radius * radius * (1 + gamma(3)));
+      v.forEach((value, i) => total.add(phi(g[i], value, own, payment, nominal[i], lower[i], upper[i])));
+      const whole = (own + payment) * (1 + gamma(1));
+      const chain = ballChain(problem, facts, from[0]);
+      total.add(-0.5 * whole * (chain?.rest ?? radius * radius) * (1 + gamma(3)));
+      if (chain) payments[chain.relu] += whole * chain.square;
+      checked(payments, 'what a ReLU pays');
       give(from[0], v);
     }
   }
@@ -68,7 +78,7 @@ function inputMinimum(region: Region, a: Float64Array, inputLambda: number): num
   a.forEach((value, i) => {
     ball.add(value * center[i]);
     box.add(value * center[i]);
-    box.add(phi(2 * price, price - value, lambda, 0, lower[i], upper[i]));
+    box.add(phi(2 * price, price - value, lambda, 0, 0, lower[i], upper[i]));
   });
   box.add(-(price + 0.5 * lambda * eps) * eps * (1 + gamma(3)));
   ball.add(kind === 'l2' ? -eps * normUp(a) * (1 + gamma(3)) : -Infinity);
@@ -86,27 +96,45 @@ function l1Price({ eps, lower, upper }: Region, a: Float64Array): number {
 }
 
 /**
- * A lower bound of `c relu(z) - v z + lambda/2 (z - centre)^2` over [low, high]: of the parabolas
- * `q(z) = t z + lambda/2 (z - centre)^2` on both sides of 0, for all t within 3 u scale of the given ones.
+ * A lower bound of `c relu(z) - v z + (own + m)/2 (z - centre)^2 - m/2 (relu(z) - relu(centre))^2` over [low,
+ * high]. With n = min(centre, 0) and p = max(centre, 0), what depends on the balls is
+ *
+ *     own/2 (z - centre)^2 - m n z + m/2 n^2 for z >= 0,      (own + m)/2 (z - centre)^2 - m/2 p^2 for z <= 0,
+ *
+ * where any factor below own + m gives less. So it is the least of two parabolas `q(z) = t z + lambda/2 (z -
+ * centre)^2` and what is added to them, for all t within 3 u scale of the given ones.
  *
  * Lemma 6. q is convex, so q(z) >= q(p) + q'(p) (z - p) for any p in an interval, and over the interval
  * the second term is at least -max(q', 0) (p - from) - max(-q', 0) (to - p). Here p is the computed
  * minimiser, but every p is sound. The computed q' is off by less than `slack`: t by 3 u scale, the
  * difference, product and sum by u each; the computed q(p) by less than 16 u of its terms.
  */
-function phi(c: number, v: number, lambda: number, centre: number, low: number, high: number): number {
-  const scale = Math.abs(c) + Math.abs(v);
-  const parabola = (t: number, from: number, to: number): number => {
+function phi(
+  c: number,
+  v: number,
+  own: number,
+  m: number,
+  centre: number,
+  low: number,
+  high: number,
+): number {
+  const [n, p] = [Math.min(centre, 0), Math.max(centre, 0)];
+  const scale = Math.abs(c) + Math.abs(v) - m * n;
+  const parabola = (t: number, lambda: number, from: number, to: number): number => {
     const wanted = lambda > 0 ? centre - t / lambda : t > 0 ? from : to;
-    const p = Math.min(Math.max(wanted, from), to);
-    const away = p - centre;
+    const at = Math.min(Math.max(wanted, from), to);
+    const away = at - centre;
     const half = 0.5 * lambda * away * away;
     const derivative = t + lambda * away;
     const slack = 8 * unit * (scale + lambda * Math.abs(away)) + tiny;
-    const drop = Math.max(derivative + slack, 0) * (p - from) + Math.max(slack - derivative, 0) * (to - p);
-    return t * p + half - 16 * unit * (scale * Math.abs(p) + half) - drop * (1 + 16 * unit);
+    const drop = Math.max(derivative + slack, 0) * (at - from) + Math.max(slack - derivative, 0) * (to - at);
+    return t * at + half - 16 * unit * (scale * Math.abs(at) + half) - drop * (1 + 16 * unit);
   };
-  if (low >= 0) return parabola(c - v, low, high);
-  if (high <= 0) return parabola(-v, low, high);
-  return Math.min(parabola(c - v, 0, high), parabola(-v, low, 0));
+  const rising = (from: number): number =>
+    parabola(c - v - m * n, own, from, high) + 0.5 * m * n * n * (1 - gamma(3));
+  const stiff = Math.max(own, (own + m) * (1 - gamma(1)));
+  const resting = (to: number): number => parabola(-v, stiff, low, to) - 0.5 * m * p * p * (1 + gamma(3));
+  if (low >= 0) return rising(low);
+  if (high <= 0) return resting(high);
+  return Math.min(rising(0), resting(0));
 }

@@ -5,6 +5,11 @@
 // is the smaller of two parabolas, one on each side of the kink:
 //   dz >= -zhat:  (c - v) dz + lambda / 2 dz^2 + c min(zhat, 0),  stationary at (v - c) / lambda
 //   dz <= -zhat:       - v dz + lambda / 2 dz^2 - c max(zhat, 0),  stationary at v / lambda
+//
+// A layer that pays m for later balls has (lambda + m) / 2 dz^2 - m / 2 (relu(zhat + dz) - relu(zhat))^2
+// instead. With n = min(zhat, 0) and p = max(zhat, 0), that is
+//   dz >= -zhat:  lambda / 2 dz^2 - m n dz - m / 2 n^2,        dz <= -zhat:  (lambda + m) / 2 dz^2 - m / 2
+//   p^2
 
 /// The slope that turns c into v where the rule is `box`.
 BULWARK_INLINE vec boxSlope(vec zhat, vec lower, vec upper, vec c, vec chosen) {
@@ -47,12 +52,12 @@ static void freshSlopes(const ReluLayer& layer, View c, const uint8_t* fresh, in
   }
 }
 
-template <bool free, bool boundless>
+template <bool free, bool boundless, bool pays>
 static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int block, double* value,
                           float* distance2) {
   const vec zero{}, notANumber = spread(__builtin_nanf(""));
   const size_t base = block * blockFloats(c);
-  double squares[kLanes] = {}, values[kLanes] = {};
+  double squares[kLanes] = {}, values[kLanes] = {}, passes[kLanes] = {};
   for (int begin = 0; begin < c.features; begin += kChunk) {
     const int end = chunkEnd(begin, c.features);
     for (int part = 0; part < kLanes; part += kWidth) {
@@ -62,7 +67,13 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
       const ivec boxed = lambda == zero;
       const bool anyBoxed = free && anyOf(boxed);
       const vec inverse = lambda > zero ? atMost(1.0f / lambda, spread(kLargest)) : spread(kLargest);
-      vec sum{}, square{};
+      const vec payment = pays ? load(layer.payment.data + block * kLanes + part) : zero;
+      const vec leftLambda = lambda + payment;
+      const vec leftHalf = pays ? 0.5f * leftLambda : half;
+      const vec leftInverse =
+          pays ? (leftLambda > zero ? atMost(1.0f / leftLambda, spread(kLargest)) : spread(kLargest))
+               : inverse;
+      vec sum{}, square{}, pass{};
       size_t at = base + static_cast<size_t>(begin) * kLanes + part;
       for (int i = begin; i < end; ++i, at += kLanes) {
         const vec zhat = load(layer.zhat.data + at), gain = load(c.data + at);
@@ -78,11 +89,17 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
 
         const vec floor = boundless ? -zhat : atLeast(lower, -zhat);
         const vec cap = boundless ? -zhat : atMost(upper, -zhat);
-        const vec tilt = gain - signal;
+        const vec paid = payment * atMost(zhat, zero);
+        const vec tilt = pays ? gain - signal - paid : gain - signal;
         const vec right = boundless ? atLeast(-tilt * inverse, floor) : clamp(-tilt * inverse, floor, upper);
-        const vec left = boundless ? atMost(signal * inverse, cap) : clamp(signal * inverse, lower, cap);
+        const vec left = boundless ? atMost(signal * inverse, cap) : clamp(signal * leftInverse, lower, cap);
         vec phi = (tilt + half * right) * right + gain * atMost(zhat, zero);
-        const vec other = (half * left - signal) * left - gain * atLeast(zhat, zero);
+        vec other = (leftHalf * left - signal) * left - gain * atLeast(zhat, zero);
+        if (pays) {
+          const vec positive = atLeast(zhat, zero);
+          phi -= 0.5f * paid * atMost(zhat, zero);
+          other -= 0.5f * payment * positive * positive;
+        }
         vec point = right;
         if (boundless) {
           const ivec pick = other < phi;
@@ -99,22 +116,32 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
         store(dz.data + at, point);
         sum += phi;
         square += point * point;
+        if (pays) {
+          const vec change = reluChange(zhat, point);
+          pass += change * change;
+        }
       }
       addTo(values + part, sum);
       addTo(squares + part, square);
+      if (pays) addTo(passes + part, pass);
     }
   }
   for (int lane = 0; lane < kLanes; ++lane) {
     value[lane] = values[lane];
     distance2[lane] = static_cast<float>(squares[lane]);
+    if (pays) layer.passed2.data[block * kLanes + lane] = static_cast<float>(passes[lane]);
   }
 }
 
 static void reluDual(const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz, Sums value,
                      Rows distance2) {
   const bool free = layer.rule == SlopeRule::free;
-  const auto evaluate = free ? (layer.boundless ? reluDualBlock<true, true> : reluDualBlock<true, false>)
-                             : (layer.boundless ? reluDualBlock<false, true> : reluDualBlock<false, false>);
+  const bool pays = layer.payment.data != nullptr;
+  const auto evaluate =
+      free ? (layer.boundless ? reluDualBlock<true, true, false>
+              : pays          ? reluDualBlock<true, false, true>
+                              : reluDualBlock<true, false, false>)
+           : (layer.boundless ? reluDualBlock<false, true, false> : reluDualBlock<false, false, false>);
   for (int block = 0; block < c.blocks; ++block) {
     bool any = false;
     if (fresh)
