@@ -20,7 +20,6 @@ namespace bulwark {
 /// theirs.
 struct ReluRow {
   std::vector<float> c, slope, zhat, lower, upper, dz, dy;
-  float lambda = 0, payment = 0;  // of dz^2 / 2, and of -(change of the activation)^2 / 2
 };
 
 class DualBatch {

@@ -129,8 +129,6 @@ void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
     into.slope[i] = slopeInEffect(preset_.rule, layer.lambda[row], into.zhat[i], into.lower[i], into.upper[i],
                                   into.c[i], into.slope[i]);
   }
-  into.payment = static_cast<float>(layer.payment[row]);
-  into.lambda = layer.lambda[row] + into.payment;
 }
 
 void DualBatch::readArrival(int row, int relu, ReluRow& into) const {

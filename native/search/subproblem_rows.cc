@@ -9,19 +9,16 @@ namespace {
 
 /// What the row loses at a neuron. The dual lets it take dz, the minimiser of phi, while dy arrives from
 /// below; made to take what arrives, its term would be higher by this much (the row's whole gap is the sum
-/// over neurons). Small but never 0 where the two agree, so that ties still rank by the triangle's height; a
-/// good part of that height where what arrives lies outside the box, since then the loss at its end, often 0,
-/// says little of what a split would move.
+/// over neurons), but for what the balls take of it, which no split gives back. Small but never 0 where the
+/// two agree, so that ties still rank by the triangle's height; a good part of that height where what arrives
+/// lies outside the box, since then the loss at its end, often 0, says little of what a split would move.
 float lossAt(const ReluRow& relu, size_t i) {
   constexpr float kTriangle = 1e-3f, kOutside = 0.3f;
   const float l = relu.zhat[i] + relu.lower[i], u = relu.zhat[i] + relu.upper[i];
   const float c = relu.c[i], v = relu.slope[i] * c, dz = relu.dz[i];
   const float dy = std::clamp(relu.dy[i], relu.lower[i], relu.upper[i]);
-  const float nominal = std::max(relu.zhat[i], 0.0f);
-  const float passesDy = std::max(relu.zhat[i] + dy, 0.0f) - nominal;
-  const float passesDz = std::max(relu.zhat[i] + dz, 0.0f) - nominal;
-  const float loss = c * (passesDy - passesDz) - v * (dy - dz) + 0.5f * relu.lambda * (dy * dy - dz * dz) -
-                     0.5f * relu.payment * (passesDy * passesDy - passesDz * passesDz);
+  const float activation = std::max(relu.zhat[i] + dy, 0.0f) - std::max(relu.zhat[i] + dz, 0.0f);
+  const float loss = c * activation - v * (dy - dz);
   const float share = dy == relu.dy[i] ? kTriangle : kOutside;
   return loss + share * std::abs(c) * (u * -l / (u - l));
 }

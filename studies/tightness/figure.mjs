@@ -18,6 +18,7 @@ const styles = {
 export async function drawFigure({ title, eps }, points) {
   const rows = points.reduce((most, point) => Math.max(most, point.rows), 0);
   const margin = points.filter(({ quantity }) => quantity === 'margin');
+  const limit = points.reduce((most, point) => Math.max(most, point.limit), 0);
   const offset = points.filter(({ quantity }) => quantity === 'offset');
   const spec = {
     background: 'white',
@@ -28,8 +29,8 @@ export async function drawFigure({ title, eps }, points) {
       anchor: 'start',
     },
     hconcat: [
-      panel(margin, 'mean bound of the margin', floorOf(margin)),
-      panel(offset, 'mean offset of the affine lower bound'),
+      panel(margin, limit, 'mean bound of the margin', floorOf(margin)),
+      panel(offset, limit, 'mean offset of the affine lower bound'),
     ],
     spacing: 30,
     config: {
@@ -46,14 +47,16 @@ export async function drawFigure({ title, eps }, points) {
   return { svg: `${svg}\n`, png: new Resvg(svg, { fitTo: { mode: 'zoom', value: 2 } }).render().asPng() };
 }
 
-function panel(points, title, floor) {
+function panel(points, limit, title, floor) {
   const greatest = (key, least) => points.reduce((most, point) => Math.max(most, point[key]), least);
   const encoded = (scale, legend = {}) => ({ field: 'curve', type: 'nominal', scale, ...legend });
   const legend = { orient: 'bottom', columns: 3, labelLimit: 0, columnPadding: 24, offset: 16 };
   return {
     width: 380,
     height: 300,
-    data: { values: points.map(({ method, radius, mean }) => ({ curve: labelOf(method), radius, mean })) },
+    data: {
+      values: points.map(({ method, radius, mean }) => ({ curve: labelOf(method, limit), radius, mean })),
+    },
     mark: { type: 'line', clip: true, strokeWidth: 1.8, point: { filled: true, size: 45 } },
     encoding: {
       x: {
@@ -68,22 +71,27 @@ function panel(points, title, floor) {
         title,
         scale: floor === undefined ? { zero: true } : { domain: [floor, 1.05 * greatest('mean', 0)] },
       },
-      color: encoded(scaleOf('color'), { legend }),
-      shape: encoded(scaleOf('shape')),
-      strokeDash: encoded(scaleOf('dash')),
+      color: encoded(scaleOf('color', limit), { legend }),
+      shape: encoded(scaleOf('shape', limit)),
+      strokeDash: encoded(scaleOf('dash', limit)),
     },
   };
 }
 
 /** The same for both panels, whatever curves they have. */
-function scaleOf(key) {
+function scaleOf(key, limit) {
   const methods = Object.keys(curves);
-  return { domain: methods.map(labelOf), range: methods.map((method) => styles[method][key] ?? [1, 0]) };
+  return {
+    domain: methods.map((method) => labelOf(method, limit)),
+    range: methods.map((method) => styles[method][key] ?? [1, 0]),
+  };
 }
 
-function labelOf(method) {
+/** @param limit of method complete, in seconds per image. */
+function labelOf(method, limit) {
   const { label, assurance } = curves[method];
-  return method === 'attack' || assurance !== 'none' ? label : `${label} (assurance none)`;
+  const named = method === 'complete' ? `${label}, ${limit} s an image` : label;
+  return method === 'attack' || assurance !== 'none' ? named : `${named} (assurance none)`;
 }
 
 /** alpha-CROWN falls so fast that the others would be one line: the panel ends a little below those. */
