@@ -18,10 +18,10 @@ export const curves = {
   joint: { label: 'joint', assurance: 'real' },
   'sdp-crown': { label: 'sdp-crown', assurance: 'real' },
   'alpha-crown': { label: 'alpha-crown', assurance: 'real' },
-  lip: { label: 'lip', assurance: 'none' },
+  lip: { label: 'lip', assurance: 'real' },
 };
 
-/** Methods whose affine bounds are compared; those are never rechecked, so their assurance is none. */
+/** Methods whose affine bounds are compared. */
 export const offsetMethods = ['sdp-crown', 'alpha-crown'];
 
 /**
@@ -88,26 +88,30 @@ export async function lowerBounds(verifier, problem, radius, method, options) {
 }
 
 /**
- * What the ReLUs' relaxations cost: the affine lower bound's value at the centre less the margin there. Never
- * positive, and the same wherever the origin of the input lies.
+ * Lower bounds of every margin, and what the ReLUs' relaxations cost in them: the affine lower bound's value at
+ * the centre less the margin there, which is never positive and the same wherever the origin of the input lies.
+ *
+ * @returns `lower` and `offset`, one number for each margin.
  */
-export async function offsetsAtCenter(verifier, problem, radius, method, iterations) {
+export async function affineBounds(verifier, problem, radius, method, iterations) {
   const { model, centers, labels } = problem;
-  const specification = margins(labels);
-  const { slope, offset } = await verifier.bounds(model, region(problem, radius), {
-    specification,
+  const { assurance } = curves[method];
+  const { lower, slope, offset } = await verifier.bounds(model, region(problem, radius), {
+    specification: margins(labels),
     method,
+    assurance,
     iterations,
     coefficients: true,
   });
   const nominal = await nominalMargins(verifier, problem);
   const size = model.inputSize;
   const rows = offset.length / centers.length;
-  return offset.map((value, row) => {
+  const atCenter = offset.map((value, row) => {
     const center = centers[Math.floor(row / rows)];
     const a = slope.subarray(row * size, (row + 1) * size);
     return value + center.reduce((sum, x, i) => sum + a[i] * x, 0) - nominal[row];
   });
+  return { lower, offset: atCenter };
 }
 
 async function nominalMargins(verifier, { model, centers, labels }) {

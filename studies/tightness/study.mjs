@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Verifier } from '../../dist/index.js';
 import { drawFigure } from './figure.mjs';
-import { attacked, correctImages, curves, lowerBounds, offsetMethods, offsetsAtCenter } from './measure.mjs';
+import { affineBounds, attacked, correctImages, curves, lowerBounds, offsetMethods } from './measure.mjs';
 import { Table } from './table.mjs';
 
 /** Multiples of a network's usual radius; branch and bound, by far the slowest, takes fewer of them. */
@@ -48,7 +48,7 @@ async function studyNetwork(verifier, table, problem, settings, log) {
   const chosen = await correctImages(verifier, problem, images);
   const points = [];
   const take = async (quantity, method, radius, measure) => {
-    const { assurance } = quantity === 'offset' ? { assurance: 'none' } : curves[method];
+    const { assurance } = curves[method];
     const limit = method === 'complete' ? settings.limit : 0;
     const key = { network: problem.name, quantity, method, assurance, radius, images, limit };
     const point = await table.point(key, measure);
@@ -62,11 +62,19 @@ async function studyNetwork(verifier, table, problem, settings, log) {
     const radius = factor * problem.eps;
     let upper;
     const attack = async () => (upper ??= await attacked(verifier, chosen, radius));
+    const affine = new Map();
+    const affineOf = async (method) => {
+      if (!affine.has(method)) {
+        affine.set(method, await affineBounds(verifier, chosen, radius, method, iterations));
+      }
+      return affine.get(method);
+    };
     await take('margin', 'attack', radius, attack);
     for (const method of Object.keys(curves)) {
       if (method === 'attack') continue;
       if (!(method === 'complete' ? completeFactors : factors).includes(factor)) continue;
       await take('margin', method, radius, async () => {
+        if (offsetMethods.includes(method)) return (await affineOf(method)).lower;
         const { limit } = settings;
         const known = method === 'complete' ? await attack() : undefined;
         return lowerBounds(verifier, chosen, radius, method, { iterations, limit, upper: known });
@@ -74,9 +82,7 @@ async function studyNetwork(verifier, table, problem, settings, log) {
     }
     if (!factors.includes(factor)) continue;
     for (const method of offsetMethods) {
-      await take('offset', method, radius, () =>
-        offsetsAtCenter(verifier, chosen, radius, method, iterations),
-      );
+      await take('offset', method, radius, async () => (await affineOf(method)).offset);
     }
   }
   return points;
