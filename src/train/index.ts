@@ -1,5 +1,5 @@
 export { type Architecture, parseArchitecture } from './architecture.js';
-export { attackLinf, type LinfAttack } from './attack.js';
+export { type L2Attack, type LinfAttack, attackLinf, attackSmoothed } from './attack.js';
 export { type DataSet, type LabelledData, loadLabelled, loadMnist } from './data.js';
 export {
   type AffineLayer,

@@ -5,7 +5,7 @@ import type { Recipe } from '../recipe.js';
 import { common } from './standard.js';
 
 /**
- * Expressive losses in their simplest form, MTL-IBP (De Palma et al., arXiv 2305.13991, eq. 8): the cross
+ * Expressive losses in their simplest form, MTL-IBP (De Palma et al., arXiv 2305.13991): the cross
  * entropy at an attacked image and the one that interval bounds allow, mixed. A small share of the second keeps a
  * network easy to bound without holding back its accuracy; an l1 penalty on the weights tightens bounds further.
  */
