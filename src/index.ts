@@ -8,6 +8,7 @@ export * from './certify/index.js';
 export * from './data/index.js';
 export * from './errors.js';
 export * from './model/index.js';
+export * from './opf/index.js';
 export * from './problem/index.js';
 export * from './smoothing/index.js';
 export * from './train/index.js';

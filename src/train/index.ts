@@ -9,7 +9,9 @@ export {
   dualGradient,
 } from './dual-gradient.js';
 export { accuracy } from './evaluate.js';
+export { type OutputLimits, certifiedViolation, outputBounds } from './feasibility.js';
 export { TrainableNetwork } from './network.js';
+export { Optimiser, type OptimiserOptions, cosineRate } from './optimiser.js';
 export type { Recipe, Session, Settings, StepContext, StepLoss, TrainingOptions } from './recipe.js';
 export { findRecipe, recipes } from './recipes/index.js';
 export {

@@ -1,7 +1,5 @@
 /** The figure of one network: mean margins on the left, mean offsets on the right, over the radius. */
-import { Resvg } from '@resvg/resvg-js';
-import { View, parse } from 'vega';
-import { compile } from 'vega-lite';
+import { draw } from '../draw.mjs';
 import { curves } from './measure.mjs';
 
 /** Told apart in print and by the colour-blind: colours of Okabe and Ito, and the shape of the point. */
@@ -20,9 +18,7 @@ export async function drawFigure({ title, eps }, points) {
   const margin = points.filter(({ quantity }) => quantity === 'margin');
   const limit = points.reduce((most, point) => Math.max(most, point.limit), 0);
   const offset = points.filter(({ quantity }) => quantity === 'offset');
-  const spec = {
-    background: 'white',
-    padding: 12,
+  return draw({
     title: {
       text: title,
       subtitle: `mean over ${rows} margins, usual radius ${eps.toPrecision(3)}`,
@@ -33,18 +29,7 @@ export async function drawFigure({ title, eps }, points) {
       panel(offset, limit, 'mean offset of the affine lower bound'),
     ],
     spacing: 30,
-    config: {
-      font: 'Helvetica, Arial, DejaVu Sans, sans-serif',
-      title: { fontSize: 15, subtitleFontSize: 12, offset: 8 },
-      axis: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: 'normal', gridColor: '#e4e4e4' },
-      legend: { labelFontSize: 11, title: null, symbolSize: 60, symbolStrokeWidth: 2 },
-      view: { stroke: '#bbbbbb' },
-    },
-  };
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-  const svg = await view.toSVG();
-  view.finalize();
-  return { svg: `${svg}\n`, png: new Resvg(svg, { fitTo: { mode: 'zoom', value: 2 } }).render().asPng() };
+  });
 }
 
 function panel(points, limit, title, floor) {
