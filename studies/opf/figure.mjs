@@ -1,8 +1,8 @@
 /** Figure 2 of the closed-form radius paper: a and b, violations; c and d, outputs along growing demand. */
 import { draw } from '../draw.mjs';
 
-/** From light to dark, so that more penalty is darker in print too. */
-const shades = ['#c6c6c6', '#9ecae1', '#6baed6', '#4292c6', '#2171b5', '#08519c', '#08306b', '#021a3a'];
+/** No penalty stands out; from there on, more penalty is darker, in print too. */
+const shades = ['#d55e00', '#9ecae1', '#6baed6', '#4292c6', '#2171b5', '#08519c', '#08306b', '#021a3a'];
 
 export function nameOf(weight, error) {
   return `λ = ${weight} (test MSE ${error.toFixed(4)})`;
@@ -31,14 +31,11 @@ export function drawStudy({ results, trajectories, limits, eps }) {
   });
 }
 
-function colour(results) {
+function colour(results, legend) {
   const names = results.map(({ weight, error }) => nameOf(weight, error));
-  return {
-    field: 'curve',
-    type: 'nominal',
-    scale: { domain: names, range: shades.slice(-names.length) },
-    legend: { orient: 'bottom', columns: 2, labelLimit: 0, offset: 14 },
-  };
+  const [none, ...others] = shades;
+  const range = [none, ...others.slice(1 - names.length)];
+  return { field: 'curve', type: 'nominal', scale: { domain: names, range }, legend };
 }
 
 function overEps(results) {
@@ -54,7 +51,7 @@ function overEps(results) {
     encoding: {
       x: { field: 'eps', type: 'quantitative', title: 'radius ε of the demands, l∞' },
       y: { field: 'violation', type: 'quantitative', title: 'certified violation, mean' },
-      color: colour(results),
+      color: colour(results, { orient: 'top-left', labelLimit: 0, fillColor: 'white', padding: 6 }),
     },
   };
 }
@@ -75,7 +72,7 @@ function perGenerator(results, eps) {
       x: { field: 'generator', type: 'nominal', title: 'generator', axis: { labelAngle: 0 } },
       xOffset: { field: 'curve', sort: results.map(({ weight, error }) => nameOf(weight, error)) },
       y: { field: 'violation', type: 'quantitative', title: 'certified violation, mean' },
-      color: colour(results),
+      color: colour(results, null),
     },
   };
 }
