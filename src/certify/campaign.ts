@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
-import type { Images } from '../data/images.js';
-import { InvalidArgumentError, ShapeError } from '../errors.js';
+import { InvalidArgumentError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import type { Norm } from '../problem/region.js';
 import {
@@ -16,12 +13,11 @@ import {
 import type { Verifier } from '../verify/verifier.js';
 import { CertificateMaker } from './certificates.js';
 import { type CascadeOptions, type Chunk, settleChunk } from './cascade.js';
+import { type LabelledImages, checkDataSet, dataSetSettings, imagesBetween } from './data-set.js';
 import { inOrder } from './in-order.js';
 import { type CertifyRecord, type CertifySummary, summarise } from './record.js';
 import { type Existing, RecordFile, type RunSettings } from './record-file.js';
 import { stagesFor } from './stages.js';
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 export interface CertifyOptions {
   norm: Norm;
@@ -51,12 +47,6 @@ export interface CertifyOptions {
   onRecord?: (record: CertifyRecord) => void;
   /** Called with the images settled so far, those of a resumed run included, and their total. */
   onProgress?: (done: number, total: number) => void;
-}
-
-export interface LabelledImages {
-  readonly images: Images;
-  /** `[images.count]` */
-  readonly labels: Int32Array;
 }
 
 /**
@@ -99,7 +89,13 @@ export async function certify(
     chunkSize,
   });
   const file = options.out
-    ? await RecordFile.open(options.out, settings, images.start, options.existing ?? 'refuse')
+    ? await RecordFile.open<CertifyRecord>(
+        options.out,
+        'verdict',
+        settings,
+        images.start,
+        options.existing ?? 'refuse',
+      )
     : undefined;
 
   const failure = new AbortController();
@@ -142,7 +138,8 @@ export async function certify(
 }
 
 /** Chunks are cut at fixed places; the one that a resumed run was killed in is computed again. */
-function chunksFrom({ images, labels }: LabelledImages, chunkSize: number, done: number): Chunk[] {
+function chunksFrom(data: LabelledImages, chunkSize: number, done: number): Chunk[] {
+  const { images, labels } = data;
   const chunks: Chunk[] = [];
   for (
     let begin = done - (done % chunkSize);
@@ -152,25 +149,19 @@ function chunksFrom({ images, labels }: LabelledImages, chunkSize: number, done:
     const end = Math.min(begin + chunkSize, images.count);
     chunks.push({
       index: images.start + begin,
-      images: Array.from({ length: end - begin }, (_, i) =>
-        images.data.subarray((begin + i) * images.size, (begin + i + 1) * images.size),
-      ),
+      images: imagesBetween(data, begin, end),
       labels: labels.subarray(begin, end),
     });
   }
   return chunks;
 }
 
-function check(model: Model, { images, labels }: LabelledImages, { norm, eps, clip }: CertifyOptions): void {
+function check(model: Model, data: LabelledImages, { norm, eps, clip }: CertifyOptions): void {
+  const { images } = data;
   oneOf('norm', norm, ['l1', 'l2', 'linf']);
   if (!Number.isFinite(eps) || eps < 0)
     throw new InvalidArgumentError(`eps is ${eps}, expected a finite number >= 0`);
-  if (images.size !== model.inputSize) {
-    throw new ShapeError(`images have ${images.size} numbers each, the model takes ${model.inputSize}`);
-  }
-  if (labels.length !== images.count) {
-    throw new ShapeError(`there are ${images.count} images and ${labels.length} labels, expected as many`);
-  }
+  checkDataSet(model, data);
   if (!clip) return;
   const [low, high] = clip;
   if (!(low < high))
@@ -183,11 +174,10 @@ function check(model: Model, { images, labels }: LabelledImages, { norm, eps, cl
   );
 }
 
-/** Hashes stand for the model and the data, so that another file under the same name is noticed. */
 function runSettings(
   verifier: Verifier,
   model: Model,
-  { images, labels }: LabelledImages,
+  data: LabelledImages,
   options: CertifyOptions & {
     method: string;
     assurance: string;
@@ -196,14 +186,8 @@ function runSettings(
     chunkSize: number;
   },
 ): RunSettings {
-  const { normalization } = model;
   return {
-    version,
-    model: model.sha256,
-    normalization: normalization ? sha256(normalization.mean, normalization.std) : null,
-    data: sha256(images.data, labels),
-    start: images.start,
-    count: images.count,
+    ...dataSetSettings(model, data),
     norm: options.norm,
     eps: options.eps,
     clip: options.clip ? [...options.clip] : null,
@@ -214,11 +198,4 @@ function runSettings(
     chunkSize: options.chunkSize,
     device: verifier.device,
   };
-}
-
-function sha256(...arrays: (Float64Array | Int32Array)[]): string {
-  const hash = createHash('sha256');
-  for (const { buffer, byteOffset, byteLength } of arrays)
-    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
-  return hash.digest('hex');
 }

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import type { Images } from '../data/images.js';
 import { ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
-import type { LabelledImages } from './campaign.js';
 import type { RunSettings } from './record-file.js';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+export interface LabelledImages {
+  readonly images: Images;
+  /** `[images.count]` */
+  readonly labels: Int32Array;
+}
 
 /** @throws ShapeError if images, labels and model do not fit. */
 export function checkDataSet(model: Model, { images, labels }: LabelledImages): void {
@@ -21,10 +30,14 @@ export function imagesBetween({ images }: LabelledImages, begin: number, end: nu
   );
 }
 
-/** Hashes stand for the model and the data, so that another file under the same name is noticed. */
+/**
+ * What every run's settings say of its data. Hashes stand for the model and the data, so that another file
+ * under the same name is noticed; records of another version of bulwark are not continued.
+ */
 export function dataSetSettings(model: Model, { images, labels }: LabelledImages): RunSettings {
   const { normalization } = model;
   return {
+    version,
     model: model.sha256,
     normalization: normalization ? sha256(normalization.mean, normalization.std) : null,
     data: sha256(images.data, labels),

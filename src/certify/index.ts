@@ -1,4 +1,5 @@
-export { type CertifyOptions, type LabelledImages, certify } from './campaign.js';
+export { type CertifyOptions, certify } from './campaign.js';
+export type { LabelledImages } from './data-set.js';
 export type { CertifyRecord, CertifySummary, Verdict } from './record.js';
 export {
   type SmoothOptions,

@@ -1,7 +1,6 @@
 import { type FileHandle, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DataError, InvalidArgumentError } from '../errors.js';
-import type { CertifyRecord } from './record.js';
 
 /** What decides the records of a run; a resumed run must have the same. */
 export type RunSettings = Readonly<Record<string, string | number | boolean | null | readonly number[]>>;
@@ -14,7 +13,7 @@ export type Existing = 'refuse' | 'resume' | 'overwrite';
  * system in one write as soon as it is known, so a process killed at any moment leaves whole lines and
  * at most one half line at the end. The run's settings lie beside it, in `<file>.settings.json`.
  */
-export class RecordFile<Entry extends { readonly index: number } = CertifyRecord> {
+export class RecordFile<Entry extends { readonly index: number }> {
   readonly #handle: FileHandle;
   /** The records of the run that is continued. */
   readonly earlier: readonly Entry[];
@@ -27,17 +26,17 @@ export class RecordFile<Entry extends { readonly index: number } = CertifyRecord
   /**
    * Opens the file for appending.
    *
-   * @param first index of the run's first image.
    * @param mark name of a text that every record of this kind has.
+   * @param first index of the run's first image.
    * @throws InvalidArgumentError if it exists and that was not expected, or was made with other settings.
    * @throws DataError if it cannot be opened or is not a file of records.
    */
-  static async open<Entry extends { readonly index: number } = CertifyRecord>(
+  static async open<Entry extends { readonly index: number }>(
     path: string,
+    mark: keyof Entry & string,
     settings: RunSettings,
     first: number,
     existing: Existing,
-    mark = 'verdict',
   ): Promise<RecordFile<Entry>> {
     const content = existing === 'overwrite' ? '' : await readIfThere(path);
     if (content !== '' && existing === 'refuse') {

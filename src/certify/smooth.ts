@@ -2,8 +2,7 @@ import type { Model } from '../model/index.js';
 import { smoothedPrediction, smoothedRadius } from '../smoothing/index.js';
 import { integer, positive } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
-import type { LabelledImages } from './campaign.js';
-import { checkDataSet, dataSetSettings, imagesBetween } from './data-set.js';
+import { type LabelledImages, checkDataSet, dataSetSettings, imagesBetween } from './data-set.js';
 import { type Existing, RecordFile } from './record-file.js';
 
 export interface SmoothOptions {
@@ -107,10 +106,10 @@ export async function smooth(
   const file = options.out
     ? await RecordFile.open<SmoothRecord>(
         options.out,
+        'outcome',
         { ...dataSetSettings(model, data), ...settings, device: verifier.device },
         images.start,
         options.existing ?? 'refuse',
-        'outcome',
       )
     : undefined;
   const records = [...(file?.earlier ?? [])];

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
 import { type CertifySummary, type Verdict, certify } from '../certify/index.js';
-import type { Existing } from '../certify/record-file.js';
-import { InvalidArgumentError } from '../errors.js';
 import { type Assurance, assurances } from '../verify/options.js';
 import {
   type DataOptions,
+  type OutputOptions,
   addDataOptions,
+  addResumeOptions,
+  existingPolicy,
   nonNegative,
   openData,
   openModel,
@@ -14,18 +15,18 @@ import {
 import { ProgressDisplay } from './progress.js';
 import { percent, table } from './table.js';
 
-interface CertifyCommandOptions extends DataOptions {
+interface CertifyCommandOptions extends DataOptions, OutputOptions {
   eps: number;
   attack: 'on' | 'off';
   assurance?: Assurance;
   certificates?: string;
-  resume: boolean;
-  force: boolean;
 }
 
 /** `bulwark certify`: which predictions are provably robust. */
 export function addCertify(program: Command, signal: AbortSignal): void {
-  addDataOptions(program.command('certify').description('certify the predictions for a file of images'))
+  const command = addDataOptions(
+    program.command('certify').description('certify the predictions for a file of images'),
+  )
     .requiredOption(
       '--eps <radius>',
       'radius of the ball, in the units of the data: 0.3 or 24/255',
@@ -37,10 +38,10 @@ export function addCertify(program: Command, signal: AbortSignal): void {
         ...assurances,
       ]),
     )
-    .option('--certificates <folder>', 'write a certificate for every verified image')
-    .option('--resume', 'continue the run that wrote --out', false)
-    .option('--force', 'replace --out if it exists', false)
-    .action((path: string, options: CertifyCommandOptions) => run(path, options, signal));
+    .option('--certificates <folder>', 'write a certificate for every verified image');
+  addResumeOptions(command).action((path: string, options: CertifyCommandOptions) =>
+    run(path, options, signal),
+  );
 }
 
 async function run(path: string, options: CertifyCommandOptions, signal: AbortSignal): Promise<void> {
@@ -77,15 +78,6 @@ async function run(path: string, options: CertifyCommandOptions, signal: AbortSi
     }
   });
   process.stdout.write(`${options.json ? JSON.stringify(summary) : summaryTable(summary)}\n`);
-}
-
-function existingPolicy({ out, resume, force }: CertifyCommandOptions): Existing {
-  if (resume && force) throw new InvalidArgumentError('--resume and --force exclude each other');
-  if ((resume || force) && out === undefined) {
-    throw new InvalidArgumentError(`--${resume ? 'resume' : 'force'} needs --out, the file of records`);
-  }
-  if (resume) return 'resume';
-  return force ? 'overwrite' : 'refuse';
 }
 
 function summaryTable(summary: CertifySummary): string {

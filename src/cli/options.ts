@@ -1,7 +1,7 @@
 /** Options that several commands share, and how their text becomes values. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Command, InvalidArgumentError as UsageError, Option } from 'commander';
-import type { LabelledImages } from '../certify/campaign.js';
+import type { LabelledImages } from '../certify/data-set.js';
 import type { Existing } from '../certify/record-file.js';
 import { type Layout, checkLabels, loadImages, loadLabels } from '../data/index.js';
 import { DataError, InvalidArgumentError } from '../errors.js';

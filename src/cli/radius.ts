@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { LabelledImages } from '../certify/campaign.js';
+import type { LabelledImages } from '../certify/data-set.js';
 import type { Model } from '../model/index.js';
 import { margins } from '../problem/specification.js';
 import type { Verifier } from '../verify/verifier.js';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { AbortError, BulwarkError, InvalidArgumentError } from '../errors.js';
+import { AbortError, BulwarkError } from '../errors.js';
 import { type Model, loadModel } from '../model/index.js';
 import type { Verifier } from '../verify/verifier.js';
 import { type Answer, decide, loadVnnLib } from '../vnnlib/index.js';
@@ -16,7 +16,14 @@ import {
   readInstances,
   verdicts,
 } from '../vnnlib/instances.js';
-import { type DeviceOptions, addDeviceOptions, nonNegative, withVerifier } from './options.js';
+import {
+  type DeviceOptions,
+  addDeviceOptions,
+  addResumeOptions,
+  existingPolicy,
+  nonNegative,
+  withVerifier,
+} from './options.js';
 import { ProgressDisplay } from './progress.js';
 import { percent, table } from './table.js';
 import { formatAnswer } from './vnnlib.js';
@@ -50,15 +57,15 @@ export function addVnnComp(program: Command, signal: AbortSignal): void {
       nonNegative,
       0,
     )
-    .option('--witnesses <folder>', 'write each answer with its counterexample there')
-    .option('--resume', 'continue the run that wrote --out', false)
-    .option('--force', 'replace --out if it exists', false);
-  addDeviceOptions(command).action((path: string, options: VnnCompOptions) => run(path, options, signal));
+    .option('--witnesses <folder>', 'write each answer with its counterexample there');
+  addDeviceOptions(addResumeOptions(command)).action((path: string, options: VnnCompOptions) =>
+    run(path, options, signal),
+  );
 }
 
 async function run(path: string, options: VnnCompOptions, signal: AbortSignal): Promise<void> {
-  const { resume, force, timeLimit, out } = options;
-  if (resume && force) throw new InvalidArgumentError('--resume and --force exclude each other');
+  const { timeLimit, out } = options;
+  const existing = existingPolicy(options);
   const most = timeLimit === 0 ? Infinity : timeLimit;
   const listed = await readInstances(path);
   const instances = listed.map((instance) => ({ ...instance, timeout: Math.min(instance.timeout, most) }));
@@ -66,7 +73,7 @@ async function run(path: string, options: VnnCompOptions, signal: AbortSignal): 
   const expectedPath = options.expected ?? (existsSync(beside) ? beside : undefined);
   const expected = expectedPath === undefined ? undefined : await readExpected(expectedPath);
   if (options.witnesses !== undefined) await mkdir(options.witnesses, { recursive: true });
-  const file = await ResultFile.open(out, instances, resume ? 'resume' : force ? 'overwrite' : 'refuse');
+  const file = await ResultFile.open(out, instances, existing);
   const results = [...file.earlier];
   const progress = new ProgressDisplay('instances');
   try {
