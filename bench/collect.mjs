@@ -4,7 +4,8 @@ import { calibrate } from './calibration.mjs';
 import { kernelCases } from './kernels.mjs';
 import { measure } from './measure.mjs';
 import { mlpCases } from './mlp.mjs';
-import { certifyCases, published, publishedCases } from './published.mjs';
+import { publishedNetworks } from '../scripts/published-networks.mjs';
+import { certifyCases, publishedCases } from './published.mjs';
 import { trainingCases } from './training.mjs';
 
 /** What the figures depend on beside the code. */
@@ -34,7 +35,7 @@ export function groups({ quick }) {
     { name: 'kernels', run: async () => kernelCases() },
     { name: 'mlp', run: () => timed(mlpCases) },
     { name: 'training', run: () => timed(trainingCases) },
-    ...published.flatMap((name) => [
+    ...publishedNetworks.flatMap((name) => [
       { name, run: () => timed(() => publishedCases(name)) },
       { name: `certify ${name}`, run: () => certifyCases(name, { quick }) },
     ]),
@@ -43,7 +44,7 @@ export function groups({ quick }) {
 
 /** Says so where groups cannot run here. */
 export function announce() {
-  if (published.length === 0) {
+  if (publishedNetworks.length === 0) {
     console.log('skipped: certify, attack, load and norms of the published networks (../shared is absent)');
   }
 }

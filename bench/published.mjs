@@ -3,39 +3,16 @@
  * costs, attacks, and whole runs of `bulwark certify` in a process of its own.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Verifier, ballL2, certify, loadImages, loadLabels, loadModel, margins } from '../dist/index.js';
+import { publishedFiles as files, publishedSettings as settings } from '../scripts/published-networks.mjs';
 import { calibrate } from './calibration.mjs';
 import { finish } from './measure.mjs';
 import { CountingVerifier } from './operations.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const data = fileURLToPath(new URL('../../shared/data', import.meta.url));
-const folder = `${data}/sdp-crown`;
 const preload = new URL('usage.mjs', import.meta.url).href;
-
-const mnist = (eps) => ({ data: 'mnist', eps, clip: [0, 1] });
-const cifar = {
-  data: 'cifar',
-  eps: 24 / 255,
-  normalization: { mean: [0.4913725, 0.4823529, 0.4466667], std: 0.225 },
-};
-const settings = {
-  mnist_mlp: mnist(1),
-  mnist_convsmall: mnist(0.3),
-  cifar10_cnn_c: cifar,
-  cifar10_convsmall: cifar,
-};
-
-/** Names of the networks; empty where `../shared` is absent. */
-export const published = existsSync(folder) ? Object.keys(settings) : [];
-
-const files = (name) => ({
-  model: `${folder}/models/${name}.onnx`,
-  images: `${folder}/${settings[name].data}/X_sdp.npy`,
-  labels: `${folder}/${settings[name].data}/y_sdp.npy`,
-});
 
 async function openModel(name) {
   const { normalization } = settings[name];

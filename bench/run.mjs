@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { announce, collect, machine } from './collect.mjs';
 import { opponentRatios } from './kernels.mjs';
 import { caseTable, targetTable } from './print.mjs';
-import { published, throughput } from './published.mjs';
+import { publishedNetworks } from '../scripts/published-networks.mjs';
+import { throughput } from './published.mjs';
 import { targetRows } from './targets.mjs';
 
 const { values } = parseArgs({
@@ -21,7 +22,7 @@ const wanted = (name) => name.includes(values.only);
 announce();
 const cases = await collect({ quick: values.quick }, wanted);
 const opponents = !values.quick && wanted('opponents') ? opponentRatios() : [];
-const timedTwice = published.filter((name) => !values.quick && wanted(`throughput ${name}`));
+const timedTwice = publishedNetworks.filter((name) => !values.quick && wanted(`throughput ${name}`));
 const throughputs = timedTwice.flatMap(throughput);
 if (cases.length + opponents.length + throughputs.length === 0) {
   throw new Error(`--only ${values.only}: no group has that in its name`);
