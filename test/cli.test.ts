@@ -290,6 +290,14 @@ describe('exit codes', () => {
     }
   });
 
+  it('1, without a stack trace, where the reader of standard output leaves', async () => {
+    const { child, outcome } = startCommand(['train', '--help']);
+    child.stdout!.destroy();
+    const { code, stderr } = await outcome;
+    expect(code).toBe(1);
+    expect(stderr).not.toMatch(/EPIPE/);
+  });
+
   it('1 where the engine cannot be loaded', async () => {
     const addon = await folder.write('broken.cjs', 'throw new Error("no engine here")');
     const { code, stderr } = await runCommand(certify, { addon });

@@ -1,8 +1,8 @@
 // Claims with a slope on the input, and bounds from norms alone.
-#include "proof/prover.h"
 #include <algorithm>
 #include <cmath>
 
+#include "proof/prover.h"
 #include "selftest/batch.h"
 #include "selftest/harness.h"
 #include "selftest/proof_reference.h"
