@@ -12,7 +12,7 @@ export { accuracy } from './evaluate.js';
 export { type OutputLimits, certifiedViolation, outputBounds } from './feasibility.js';
 export { TrainableNetwork } from './network.js';
 export { Optimiser, type OptimiserOptions, cosineRate } from './optimiser.js';
-export type { Recipe, Session, Settings, StepContext, StepLoss, TrainingOptions } from './recipe.js';
+export type { Recipe, Objective, Settings, StepContext, StepLoss, TrainingOptions } from './recipe.js';
 export { findRecipe, recipes } from './recipes/index.js';
 export {
   type EpochRecord,

@@ -49,7 +49,7 @@ export interface StepLoss {
 }
 
 /** A recipe at work on one network. */
-export interface Session {
+export interface Objective {
   loss(step: StepContext): StepLoss;
   /** What it keeps from step to step beside the weights, for checkpoints. */
   readonly state: readonly Tensor[];
@@ -64,5 +64,5 @@ export interface Recipe {
   readonly settings: Settings;
   /** Trained first, on the same data and architecture, with its own defaults; `start` is given the result. */
   readonly teacher?: Recipe;
-  start(tape: Tape, network: TrainableNetwork, settings: Settings, teacher?: TrainableNetwork): Session;
+  start(tape: Tape, network: TrainableNetwork, settings: Settings, teacher?: TrainableNetwork): Objective;
 }

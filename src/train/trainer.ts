@@ -9,7 +9,7 @@ import { Batches, type LabelledData, split } from './data.js';
 import { accuracy, correctRows } from './evaluate.js';
 import { TrainableNetwork } from './network.js';
 import { Optimiser, cosineRate } from './optimiser.js';
-import type { Recipe, Session, Settings, TrainingOptions } from './recipe.js';
+import type { Recipe, Objective, Settings, TrainingOptions } from './recipe.js';
 import { derivedSeed } from './seeds.js';
 
 /** Adam's constants, the same in every recipe. */
@@ -117,7 +117,7 @@ class Run {
   readonly #average: TrainableNetwork | undefined;
   readonly #best: TrainableNetwork;
   readonly #optimiser: Optimiser;
-  readonly #session: Session;
+  readonly #objective: Objective;
   readonly #training: LabelledData;
   readonly #validation: LabelledData;
   readonly #begun = performance.now();
@@ -150,7 +150,7 @@ class Run {
     this.#best = copy();
     const { weightDecay, clip } = this.#options;
     this.#optimiser = new Optimiser(this.#tape, this.#network.parameters, { ...adam, weightDecay, clip });
-    this.#session = recipe.start(this.#tape, this.#network, this.#settings, teacher);
+    this.#objective = recipe.start(this.#tape, this.#network, this.#settings, teacher);
   }
 
   get #epochs(): number {
@@ -226,7 +226,7 @@ class Run {
       const { images, labels } = batches.draw(tape, index);
       const seed = derivedSeed(this.#request.seed, 0x57e9, step);
       const context = { tape, network, images, labels, smoothing, progress: step / total, seed };
-      const { loss, logits } = this.#session.loss(context);
+      const { loss, logits } = this.#objective.loss(context);
       const value = loss.item();
       if (!Number.isFinite(value)) {
         throw new InvalidArgumentError(
@@ -256,7 +256,7 @@ class Run {
     const tensors = [
       ...networks.flatMap(({ parameters }) => parameters),
       ...this.#optimiser.state,
-      ...this.#session.state,
+      ...this.#objective.state,
     ];
     return tensors.map(({ data }) => data);
   }
