@@ -44,28 +44,10 @@ int reluAt(const Network& network, int pre) {
   return -1;
 }
 
-/// Positions among the network's ReLUs of those that lead to a node.
-std::vector<int> relusBelow(const Network& network, int node) {
-  std::vector<char> leads(network.nodes.size(), 0);
-  leads[node] = 1;
-  for (int id = node; id >= 0; --id) {
-    if (!leads[id]) continue;
-    for (int from : network.nodes[id].inputs) leads[from] = 1;
-  }
-  std::vector<int> out;
-  int position = 0;
-  for (size_t id = 0; id < network.nodes.size(); ++id) {
-    if (network.nodes[id].kind != NodeKind::relu) continue;
-    if (leads[id]) out.push_back(position);
-    ++position;
-  }
-  return out;
-}
-
 void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& source, RowResults& results,
                  std::vector<std::vector<Leaf>>& leaves) {
   const int relu = reluAt(images.prepared().network, node);
-  const std::vector<int> below = relusBelow(images.prepared().network, node);
+  const std::vector<int> below = images.prepared().network.relusBelow(node);
   std::vector<float> lower, upper;
   images.readBox(backend, node, lower, upper);
   const size_t features = lower.size() / images.count();

@@ -31,4 +31,21 @@ int outputSize(const Affine& affine) {
 
 std::vector<int32_t> Network::order(int id) const { return bulwark::order(nodes[id].shape); }
 
+std::vector<int> Network::relusBelow(int id) const {
+  std::vector<char> leads(nodes.size(), 0);
+  leads[id] = 1;
+  for (int at = id; at >= 0; --at) {
+    if (!leads[at]) continue;
+    for (const int from : nodes[at].inputs) leads[from] = 1;
+  }
+  std::vector<int> out;
+  int position = 0;
+  for (size_t at = 0; at < nodes.size(); ++at) {
+    if (nodes[at].kind != NodeKind::relu) continue;
+    if (leads[at]) out.push_back(position);
+    ++position;
+  }
+  return out;
+}
+
 }  // namespace bulwark

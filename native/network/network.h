@@ -86,6 +86,8 @@ struct Network {
   int outputSize() const { return nodes.back().shape.size(); }
   /// order[i] = the ONNX feature stored at position i of node `id`.
   std::vector<int32_t> order(int id) const;
+  /// The ReLUs that a node's value depends on, by their position among all ReLUs, in topological order.
+  std::vector<int> relusBelow(int id) const;
 };
 
 /// Whether neighbouring affine maps are folded, which rounds their weights, or every weight stays the

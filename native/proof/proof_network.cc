@@ -104,23 +104,8 @@ int ProofNetwork::targetNode(int target) const {
   return target < 0 ? nodeCount() - 1 : network_.nodes[relus_[target]].inputs[0];
 }
 
-std::vector<char> ProofNetwork::ancestors(int node) const {
-  std::vector<char> result(nodeCount());
-  result[node] = 1;
-  for (int id = node; id >= 0; --id) {
-    if (!result[id]) continue;
-    for (const int input : network_.nodes[id].inputs) result[input] = 1;
-  }
-  return result;
-}
-
 std::vector<int> ProofNetwork::relusBelow(int target) const {
-  const std::vector<char> needed = ancestors(targetNode(target));
-  std::vector<int> result;
-  for (size_t k = 0; k < relus_.size(); ++k) {
-    if (needed[relus_[k]]) result.push_back(static_cast<int>(k));
-  }
-  return result;
+  return network_.relusBelow(targetNode(target));
 }
 
 }  // namespace bulwark::proof

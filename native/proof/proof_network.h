@@ -56,8 +56,6 @@ class ProofNetwork {
   int targetNode(int target) const;
   /// The ReLUs (indices into `relus()`) that a claim's multipliers are for, in topological order.
   std::vector<int> relusBelow(int target) const;
-  /// Whether a value of the node is part of the target's.
-  std::vector<char> ancestors(int node) const;
 
   const Operator& operatorOf(int node) const { return operators_[network_.nodes[node].affine]; }
   const Composition& composition(int node) const { return compositions_[network_.nodes[node].affine]; }

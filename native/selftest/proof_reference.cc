@@ -350,4 +350,23 @@ std::vector<double> samplePoint(Random& random, const Region& region, int image)
   return x;
 }
 
+std::vector<int> reluNodes(const Network& network) {
+  std::vector<int> result;
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    if (network.nodes[id].kind == NodeKind::relu) result.push_back(static_cast<int>(id));
+  }
+  return result;
+}
+
+std::vector<std::vector<double>> nodeValues(const Network& network, const std::vector<double>& x) {
+  std::vector<std::vector<double>> result;
+  for (size_t id = 0; id < network.nodes.size(); ++id) {
+    Network part = network;
+    part.nodes.resize(id + 1);
+    const std::vector<long double> y = exactForward(part, x);
+    result.emplace_back(y.begin(), y.end());
+  }
+  return result;
+}
+
 }  // namespace bulwark::selftest

@@ -16,6 +16,12 @@ long double dualValue(const proof::ProofNetwork&, const proof::ImageFacts&, cons
 /// The network's output at x in long double, both in stored order.
 std::vector<long double> exactForward(const Network&, const std::vector<double>& x);
 
+/// The ReLUs of a network, in topological order.
+std::vector<int> reluNodes(const Network&);
+
+/// The values of all nodes at x, in double.
+std::vector<std::vector<double>> nodeValues(const Network&, const std::vector<double>& x);
+
 /// The gradient of row^T output at x, where it has one.
 std::vector<long double> gradientAt(const Network&, const std::vector<double>& row,
                                     const std::vector<double>& x);

@@ -1,19 +1,17 @@
 import type { Command } from 'commander';
-import { imagesBetween } from '../certify/data-set.js';
 import { ballLinf } from '../problem/region.js';
 import { margins } from '../problem/specification.js';
 import { certifiedCenters } from '../verify/index.js';
 import type { Verifier } from '../verify/verifier.js';
+import { recordChunks } from './chunks.js';
 import {
   type DataOptions,
   addDataOptions,
   nonNegative,
   openData,
   openModel,
-  openRecords,
   withVerifier,
 } from './options.js';
-import { ProgressDisplay } from './progress.js';
 import { table } from './table.js';
 
 interface CenterCommandOptions extends DataOptions {
@@ -26,7 +24,7 @@ interface CenterRecord {
   index: number;
   label: number;
   predicted: number;
-  /** By the affine bounds on the domain, around the image and around the best centre: not proven. */
+  /** By the affine bounds on the domain, proven too, around the image and around the best centre. */
   closedForm: number;
   closedFormAtCenter: number;
   /** Proven by bisection, as `bulwark radius` does it, whatever the domain. */
@@ -34,9 +32,6 @@ interface CenterRecord {
   provenAtCenter: number;
   center: number[] | null;
 }
-
-/** Images whose bounds are computed together. */
-const chunkSize = 32;
 
 /** `bulwark center`: the point near each image with the largest certified radius. */
 export function addCenter(program: Command, signal: AbortSignal): void {
@@ -57,39 +52,20 @@ export function addCenter(program: Command, signal: AbortSignal): void {
 async function run(path: string, options: CenterCommandOptions, signal: AbortSignal): Promise<void> {
   const model = await openModel(path, options);
   const data = await openData(model, options);
-  const { images, labels } = data;
-  const file = options.out === undefined ? undefined : await openRecords(options.out);
-  const progress = new ProgressDisplay('images');
-  const records: CenterRecord[] = [];
   const begin = performance.now();
-  await withVerifier(options, async (verifier) => {
-    try {
-      progress.update(0, images.count);
-      while (records.length < images.count) {
-        const first = records.length;
-        const end = Math.min(first + chunkSize, images.count);
-        const centers = imagesBetween(data, first, end);
-        const chunk = labels.subarray(first, end);
-        const predicted = await verifier.predict(model, centers, { signal });
-        const correct = [...predicted.keys()].filter((i) => predicted[i] === chunk[i]);
-        const found = await search(verifier, correct, centers, chunk);
-        for (let i = 0; i < centers.length; i += 1) {
-          const record = {
-            index: images.start + first + i,
-            label: chunk[i],
-            predicted: predicted[i],
-            ...(found.get(i) ?? nothing),
-          };
-          records.push(record);
-          await file?.appendFile(`${JSON.stringify(record)}\n`);
-        }
-        progress.update(records.length, images.count);
-      }
-    } finally {
-      progress.stop();
-      await file?.close();
-    }
-  });
+  const records = await withVerifier(options, (verifier) =>
+    recordChunks<CenterRecord>(data, options.out, async ({ index, centers, labels }) => {
+      const predicted = await verifier.predict(model, centers, { signal });
+      const correct = [...predicted.keys()].filter((i) => predicted[i] === labels[i]);
+      const found = await search(verifier, correct, centers, labels);
+      return centers.map((_, i) => ({
+        index: index + i,
+        label: labels[i],
+        predicted: predicted[i],
+        ...(found.get(i) ?? nothing),
+      }));
+    }),
+  );
   report(records, (performance.now() - begin) / 1000 / Math.max(1, records.length), options.json);
 
   async function search(

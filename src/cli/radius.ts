@@ -3,16 +3,15 @@ import type { LabelledImages } from '../certify/data-set.js';
 import type { Model } from '../model/index.js';
 import { margins } from '../problem/specification.js';
 import type { Verifier } from '../verify/verifier.js';
+import { recordChunks } from './chunks.js';
 import {
   type DataOptions,
   addDataOptions,
   nonNegative,
   openData,
   openModel,
-  openRecords,
   withVerifier,
 } from './options.js';
-import { ProgressDisplay } from './progress.js';
 import { table } from './table.js';
 
 interface RadiusCommandOptions extends DataOptions {
@@ -29,9 +28,6 @@ interface RadiusRecord {
   /** A radius at which the prediction does change, where one is known. */
   upper: number | null;
 }
-
-/** Images whose bisections run together. */
-const chunkSize = 32;
 
 const quantiles = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1];
 
@@ -84,53 +80,31 @@ async function run(path: string, options: RadiusCommandOptions, signal: AbortSig
 async function search(
   verifier: Verifier,
   model: Model,
-  { images, labels }: LabelledImages,
+  data: LabelledImages,
   options: RadiusCommandOptions,
   signal: AbortSignal,
 ): Promise<RadiusRecord[]> {
-  const { norm, clip, method, tolerance, max, timeLimit } = options;
-  const progress = new ProgressDisplay('images');
-  const file = options.out === undefined ? undefined : await openRecords(options.out);
-  const records: RadiusRecord[] = [];
-  try {
-    progress.update(0, images.count);
-    for (let begin = 0; begin < images.count; begin += chunkSize) {
-      const end = Math.min(begin + chunkSize, images.count);
-      const centers = Array.from({ length: end - begin }, (_, i) =>
-        images.data.subarray((begin + i) * images.size, (begin + i + 1) * images.size),
-      );
-      const chunkLabels = labels.subarray(begin, end);
-      const predicted = await verifier.predict(model, centers, { signal });
-      const radii = await verifier.radius(model, centers, {
-        norm,
-        ...(clip ? { clip } : {}),
-        method,
-        tolerance,
-        max,
-        timeLimit: timeLimit * centers.length,
-        signal,
-        specification: margins(chunkLabels),
-      });
-      for (let i = 0; i < centers.length; i += 1) {
-        const upper = Number.isFinite(radii.upper[i]) ? radii.upper[i] : null;
-        const index = images.start + begin + i;
-        const record = {
-          index,
-          label: chunkLabels[i],
-          predicted: predicted[i],
-          radius: radii.lower[i],
-          upper,
-        };
-        records.push(record);
-        await file?.appendFile(`${JSON.stringify(record)}\n`);
-      }
-      progress.update(records.length, images.count);
-    }
-  } finally {
-    progress.stop();
-    await file?.close();
-  }
-  return records;
+  const { norm, clip, method, tolerance, max, timeLimit, out } = options;
+  return recordChunks(data, out, async ({ index, centers, labels }) => {
+    const predicted = await verifier.predict(model, centers, { signal });
+    const radii = await verifier.radius(model, centers, {
+      norm,
+      ...(clip ? { clip } : {}),
+      method,
+      tolerance,
+      max,
+      timeLimit: timeLimit * centers.length,
+      signal,
+      specification: margins(labels),
+    });
+    return centers.map((_, i) => ({
+      index: index + i,
+      label: labels[i],
+      predicted: predicted[i],
+      radius: radii.lower[i],
+      upper: Number.isFinite(radii.upper[i]) ? radii.upper[i] : null,
+    }));
+  });
 }
 
 /** Linear interpolation between the two nearest of the sorted values. */

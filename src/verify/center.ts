@@ -121,8 +121,8 @@ export interface CertifiedCenter extends OptimalCenter {
 }
 
 /**
- * `optimalCenter` of every box, by the engine's affine bounds on it. Those are float32 results without
- * an `assurance`: ask `Verifier.radius` or `Verifier.bounds` for what is proven around a centre found.
+ * `optimalCenter` of every box, by the engine's affine bounds on it, which are proven at the `assurance` asked
+ * for. `Verifier.radius` may prove more around the centre found, by bounds on the ball itself.
  *
  * @param region boxes of inputs: of `box` or `ballLinf`.
  * @throws InvalidArgumentError for another region; otherwise as `Verifier.bounds` and `optimalCenter`.
