@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import {
   exportOnnx,
   findRecipe,
@@ -45,27 +45,42 @@ const log = (line) =>
   console.log(`${((performance.now() - begin) / 1000).toFixed(0).padStart(5)} s  ${line}`);
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
 
-async function trained(recipe, seed, training, file) {
+/** The network in `file`, trained if it is not there yet, and beside it how it was made. */
+async function trained(recipe, seed, data, file) {
+  const record = file.replace(/onnx$/, 'json');
   if (!existsSync(file)) {
     const checkpoint = `${file}.checkpoint`;
-    const { network } = await train({
+    const {
+      network,
+      log: epochs,
+      training: options,
+      settings,
+    } = await train({
       recipe,
       architecture: parseArchitecture('784-128-128-10'),
-      data: training,
+      data,
       seed,
       checkpoint,
       resume: existsSync(checkpoint),
-      onEpoch: (epochs) => {
-        const { epoch, loss, accuracy } = epochs.at(-1);
+      onEpoch: (done) => {
+        const { epoch, loss, accuracy } = done.at(-1);
         log(
           `${recipe.name}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(4)}, accuracy ${accuracy.toFixed(4)}`,
         );
       },
       ...threads,
     });
+    writeWhole(
+      record,
+      `${JSON.stringify({ recipe: recipe.name, seed, options, settings, epochs }, undefined, 2)}\n`,
+    );
     writeWhole(file, exportOnnx(network.graph()));
   }
-  return loadModel(file);
+  const { options, settings, epochs } = JSON.parse(readFileSync(record, 'utf8'));
+  if (!isDeepStrictEqual([options, settings], [recipe.training, recipe.settings])) {
+    throw new Error(`${file} was trained with settings that recipe ${recipe.name} no longer has: remove it`);
+  }
+  return { model: await loadModel(file), trainingSeconds: epochs.at(-1).seconds };
 }
 
 function writeWhole(file, content) {
@@ -95,7 +110,7 @@ async function study() {
     const results = [];
     for (const seed of seeds) {
       const file = join(values.out, `${name}-${seed}.onnx`);
-      const model = await trained(findRecipe(name), seed, data.training, file);
+      const { model, trainingSeconds } = await trained(findRecipe(name), seed, data.training, file);
       // A result belongs to its network, images and radii.
       const result = join(
         values.out,
@@ -103,8 +118,11 @@ async function study() {
       );
       if (!existsSync(result)) {
         log(`${name}, seed ${seed}: measuring ${test.labels.length} test images`);
+        const start = performance.now();
         const measured = await measure(model, test, { radii, log, ...threads });
-        writeWhole(result, `${JSON.stringify(measured, undefined, 2)}\n`);
+        const measuringSeconds = (performance.now() - start) / 1000;
+        const kept = { seed, trainingSeconds, measuringSeconds, ...measured };
+        writeWhole(result, `${JSON.stringify(kept, undefined, 2)}\n`);
       }
       results.push(JSON.parse(readFileSync(result, 'utf8')));
     }

@@ -16,15 +16,11 @@ export interface TestImages {
 }
 
 export class Certified {
-  constructor(
-    verifier: Verifier,
-    model: Model,
-    data: TestImages & { readonly wrong: readonly boolean[] },
-    criterion: Criterion,
-  );
-  fraction(eps: number): Promise<number>;
-  median(tolerance?: number): Promise<number>;
-  provenAt(eps: number): boolean[];
+  constructor(verifier: Verifier, model: Model, data: TestImages & { readonly wrong: readonly boolean[] });
+  settle(eps: number): Promise<void>;
+  fraction(name: Criterion, eps: number): number;
+  pgdAccuracy(eps: number): number;
+  median(name: Criterion, low: number, high: number, tolerance?: number): Promise<number>;
 }
 
 export function measure(

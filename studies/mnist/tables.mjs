@@ -9,42 +9,44 @@ export const paper = {
 };
 
 const percent = (share) => (100 * share).toFixed(2);
+const radius = (value) => value.toFixed(4);
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+/** Of a sample: square root of the sum of squares over one less than their number. */
+function deviation(values) {
+  const centre = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
+}
 
-/** Column heads for the radii that were measured. */
-function heads(radii) {
-  const at = (what) => radii.map((eps) => `${what} @${eps}`);
+/** The columns with numbers: head, where a result has the number, how it is written. */
+function columns(radii) {
+  const at = (what, of) =>
+    radii.map((eps, i) => ({ head: `${what} @${eps}`, of: (r) => of(r)[i], text: percent }));
   return [
-    'recipe',
-    'seeds',
-    'clean',
-    ...at('logits'),
-    'median (logits)',
-    ...at('margins'),
-    'median (margins)',
-    ...at('PGD'),
+    { head: 'clean', of: ({ clean }) => clean, text: percent },
+    ...at('logits', ({ fractions }) => fractions.logits),
+    { head: 'median (logits)', of: ({ median }) => median.logits, text: radius },
+    ...at('margins', ({ fractions }) => fractions.margins),
+    { head: 'median (margins)', of: ({ median }) => median.margins, text: radius },
+    ...at('PGD', ({ pgd }) => pgd),
   ];
 }
 
-/** One row per recipe: the mean over its seeds. */
-function rowOf(recipe, results) {
-  const over = (of) => mean(results.map(of));
-  const list = (of) => of(results[0]).map((_, i) => percent(over((result) => of(result)[i])));
-  return [
+/**
+ * One row per recipe: the mean over its seeds, and behind it the standard deviation where there are several.
+ *
+ * @param entries `[{ recipe, results }]`, results of `measure` by seed.
+ */
+export function tableRows(entries, radii) {
+  const all = columns(radii);
+  const rows = entries.map(({ recipe, results }) => [
     recipe,
     String(results.length),
-    percent(over(({ clean }) => clean)),
-    ...list(({ fractions }) => fractions.logits),
-    over(({ median }) => median.logits).toFixed(4),
-    ...list(({ fractions }) => fractions.margins),
-    over(({ median }) => median.margins).toFixed(4),
-    ...list(({ pgd }) => pgd),
-  ];
-}
-
-/** @param entries `[{ recipe, results }]`, results of `measure` by seed. */
-export function tableRows(entries, radii) {
-  return { head: heads(radii), rows: entries.map(({ recipe, results }) => rowOf(recipe, results)) };
+    ...all.map(({ of, text }) => {
+      const values = results.map(of);
+      return values.length > 1 ? `${text(mean(values))} ± ${text(deviation(values))}` : text(values[0]);
+    }),
+  ]);
+  return { head: ['recipe', 'seeds', ...all.map(({ head }) => head)], rows };
 }
 
 /** The paper's row in our columns, empty where it has no figure. */
@@ -68,15 +70,25 @@ export function markdown(entries, radii) {
   return `${[line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...all.map(line)].join('\n')}\n`;
 }
 
+/** One line per network, and the seconds it took to train and to measure. */
 export function csv(entries, radii) {
-  const { head, rows } = tableRows(entries, radii);
-  return `${[head, ...rows].map((row) => row.join(',')).join('\n')}\n`;
+  const seconds = [
+    { head: 'training s', of: ({ trainingSeconds }) => trainingSeconds },
+    { head: 'measuring s', of: ({ measuringSeconds }) => measuringSeconds },
+  ].map((column) => ({ ...column, text: (value) => (value === undefined ? '' : value.toFixed(0)) }));
+  const all = [...columns(radii), ...seconds];
+  const lines = entries.flatMap(({ recipe, results }) =>
+    results.map((result) => [recipe, result.seed, ...all.map(({ of, text }) => text(of(result)))]),
+  );
+  const head = ['recipe', 'seed', ...all.map((column) => column.head)];
+  return `${[head, ...lines].map((cells) => cells.join(',')).join('\n')}\n`;
 }
 
 export function latex(entries, radii) {
   const { head, rows } = tableRows(entries, radii);
   const all = rows.flatMap((row, i) => [row, paperRow(entries[i].recipe, radii)].filter(Boolean));
-  const line = (cells) => `${cells.map((cell) => cell.replaceAll('_', '\\_')).join(' & ')} \\\\`;
+  const line = (cells) =>
+    `${cells.map((cell) => cell.replaceAll('_', '\\_').replace('±', '$\\pm$')).join(' & ')} \\\\`;
   return [
     `\\begin{tabular}{l${'r'.repeat(head.length - 1)}}`,
     '\\hline',
