@@ -243,7 +243,7 @@ export interface NativeEngine {
  */
 export interface NativeDense {
   readonly threads: number;
-  /** flags: 1 = a transposed, 2 = b transposed, 4 = add to c. */
+  /** flags: 1 = a transposed, 2 = b transposed, 4 = add to c, 8 = ReLU; bias: `[n]`, added to every row. */
   gemm(
     a: Float32Array,
     b: Float32Array,
@@ -252,6 +252,7 @@ export interface NativeDense {
     n: number,
     k: number,
     flags: number,
+    bias?: Float32Array,
   ): void;
   unary(kind: number, x: Float32Array, y: Float32Array): void;
   binary(kind: number, a: Float32Array, b: Float32Array, y: Float32Array, layout: Int32Array): void;
@@ -262,11 +263,29 @@ export interface NativeDense {
   scatterAdd(x: Float32Array, indices: Int32Array, y: Float32Array): void;
   largestOfRows(x: Float32Array, rows: number, columns: number, y: Float32Array, where: Int32Array): void;
   logSumExpOfRows(x: Float32Array, rows: number, columns: number, y: Float32Array): void;
+  gateRows(x: Float32Array, y: Float32Array, columns: number, gated: Float32Array, sums?: Float32Array): void;
+  crossEntropies(
+    logits: Float32Array,
+    labels: Int32Array,
+    columns: number,
+    smoothing: number,
+    normalisers: Float32Array,
+    losses: Float32Array,
+  ): void;
+  crossEntropyGradient(
+    logits: Float32Array,
+    labels: Int32Array,
+    columns: number,
+    smoothing: number,
+    normalisers: Float32Array,
+    weights: Float32Array,
+    gradient: Float32Array,
+  ): void;
   /** Convolutions: `[images, channels, height, width, outputs, kernel (2), strides (2), pads (2)]`. */
   convolve(x: Float32Array, weight: Float32Array, y: Float32Array, convolution: Int32Array): void;
   convolveInput(y: Float32Array, weight: Float32Array, x: Float32Array, convolution: Int32Array): void;
   convolveWeight(x: Float32Array, y: Float32Array, weight: Float32Array, convolution: Int32Array): void;
-  /** The corrections are 1 / (1 - beta^step). */
+  /** The corrections are 1 / (1 - beta^step); average = fresh * weight + decay * average, where one is given. */
   adam(
     gradient: Float32Array,
     weight: Float32Array,
@@ -280,6 +299,9 @@ export interface NativeDense {
     firstCorrection: number,
     secondCorrection: number,
     gradientScale: number,
+    average?: Float32Array,
+    fresh?: number,
+    decayOfAverage?: number,
   ): void;
   signStep(
     gradient: Float32Array,

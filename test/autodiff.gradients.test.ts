@@ -74,6 +74,17 @@ const problems: Record<string, Problem> = {
     shapes: [[3, 6], [4, 6], [4]],
     loss: (t, x, w, b) => weigh(t, t.linear(x, w, b)),
   },
+  'linear with ReLU': {
+    shapes: [[5, 6], [4, 6], [4]],
+    loss: (t, x, w, b) => weigh(t, t.linear(x, w, b, { relu: true })),
+  },
+  'linear with ReLU, no bias': {
+    shapes: [
+      [5, 6],
+      [4, 6],
+    ],
+    loss: (t, x, w) => weigh(t, t.linear(x, w, undefined, { relu: true })),
+  },
   conv2d: {
     shapes: [[2, 2, 6, 5], [3, 2, 3, 2], [3]],
     loss: (t, x, w, b) => weigh(t, t.conv2d(x, w, b, { strides: [2, 1], pads: [1, 0] })),

@@ -96,19 +96,36 @@ describe('tape', () => {
     expect(Math.max(...a.map((x, i) => Math.abs(x - b[i])))).toBeLessThan(1e-5);
   });
 
-  it('steps Adam alike in both arithmetics', () => {
+  it('computes a layer in one pass as it does in several, to the bit', () => {
+    const tape = new Tape(new NativeArithmetic({ threads: 1 }));
+    const [x, weight] = [matrix(9, 20, 10), matrix(17, 20, 11)];
+    const bias = new Tensor(Float32Array.from(noise(12, 17)), [17]);
+    const once = tape.linear(x, weight, bias, { relu: true });
+    const passes = tape.relu(tape.add(tape.matmul(x, weight, { transposeB: true }), bias));
+    expect(Array.from(once.data)).toEqual(Array.from(passes.data));
+    const gradients = [once, passes].map((y) =>
+      tape.grad(tape.sum(tape.square(y)), [x, weight, bias]).map(({ data }) => Array.from(data)),
+    );
+    expect(gradients[0]).toEqual(gradients[1]);
+    expect(() => tape.linear(x, weight, matrix(17, 1, 1))).toThrow(ShapeError);
+    expect(() => tape.linear(x, matrix(17, 19, 1), bias)).toThrow(ShapeError);
+  });
+
+  it('steps Adam alike in both arithmetics, and the moving average with it', () => {
     const start = noise(1, 50);
     const gradient = noise(2, 50);
     const form = { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01, gradientScale: 0.7 };
     const [exact, single] = [new ReferenceArithmetic(), new NativeArithmetic({ threads: 1 })].map(
       (arithmetic) => {
-        const [g, w, m, v] = [gradient, start, [], []].map((values) => {
+        const [g, w, m, v, average] = [gradient, start, [], [], start].map((values) => {
           const data = arithmetic.allocate(50);
           data.set(values);
           return data;
         });
-        for (let step = 1; step <= 10; step++) arithmetic.adam(g, w, m, v, { ...form, step });
-        return Array.from(w);
+        for (let step = 1; step <= 10; step++) {
+          arithmetic.adam(g, w, m, v, { ...form, step }, { average, decay: 0.8 });
+        }
+        return [...w, ...average];
       },
     );
     expect(Math.max(...exact.map((x, i) => Math.abs(x - single[i])))).toBeLessThan(1e-5);

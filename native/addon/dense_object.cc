@@ -20,9 +20,10 @@ class Arguments {
     size_t count;
   };
 
+  bool has(size_t index) const { return index < info_.Length() && !info_[index].IsUndefined(); }
   Floats floats(size_t index) const {
-    auto array = typed(index, napi_float32_array, "a Float32Array").As<Napi::Float32Array>();
-    return {array.Data(), array.ElementLength()};
+    const auto [data, count] = typed(index, napi_float32_array, "a Float32Array");
+    return {static_cast<float*>(data), count};
   }
   /// A Float32Array of exactly `count` elements.
   float* floats(size_t index, size_t count) const {
@@ -31,18 +32,24 @@ class Arguments {
       throw wrong(index, std::to_string(count) + " elements, given " + std::to_string(given.count));
     return given.data;
   }
+  /// The same, or null where nothing is given.
+  float* optionalFloats(size_t index, size_t count) const {
+    return has(index) ? floats(index, count) : nullptr;
+  }
   std::pair<const int32_t*, size_t> integers(size_t index) const {
-    auto array = typed(index, napi_int32_array, "an Int32Array").As<Napi::Int32Array>();
-    return {array.Data(), array.ElementLength()};
+    const auto [data, count] = typed(index, napi_int32_array, "an Int32Array");
+    return {static_cast<const int32_t*>(data), count};
   }
   int32_t* integers(size_t index, size_t count) const {
-    auto array = typed(index, napi_int32_array, "an Int32Array").As<Napi::Int32Array>();
-    if (array.ElementLength() != count) throw wrong(index, std::to_string(count) + " elements");
-    return array.Data();
+    const auto [data, length] = typed(index, napi_int32_array, "an Int32Array");
+    if (length != count) throw wrong(index, std::to_string(count) + " elements");
+    return static_cast<int32_t*>(data);
   }
   double number(size_t index) const {
-    if (index >= info_.Length() || !info_[index].IsNumber()) throw wrong(index, "a number");
-    return info_[index].As<Napi::Number>().DoubleValue();
+    double value = 0;
+    if (index >= info_.Length() || napi_get_value_double(info_.Env(), info_[index], &value) != napi_ok)
+      throw wrong(index, "a number");
+    return value;
   }
   float real(size_t index) const { return static_cast<float>(number(index)); }
   int size(size_t index) const {
@@ -57,11 +64,17 @@ class Arguments {
   }
 
  private:
-  Napi::TypedArray typed(size_t index, napi_typedarray_type type, const char* expected) const {
-    if (index >= info_.Length() || !info_[index].IsTypedArray()) throw wrong(index, expected);
-    const auto array = info_[index].As<Napi::TypedArray>();
-    if (array.TypedArrayType() != type) throw wrong(index, expected);
-    return array;
+  /// Data and length by a single call into Node: small operations cost little more than these calls.
+  std::pair<void*, size_t> typed(size_t index, napi_typedarray_type type, const char* expected) const {
+    napi_typedarray_type found = type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (index >= info_.Length() ||
+        napi_get_typedarray_info(info_.Env(), info_[index], &found, &length, &data, nullptr, nullptr) !=
+            napi_ok ||
+        found != type)
+      throw wrong(index, expected);
+    return {data, length};
   }
 
   const Napi::CallbackInfo& info_;
@@ -126,33 +139,41 @@ DenseObject::DenseObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Dens
 }
 
 Napi::Function DenseObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "Dense",
-      {InstanceAccessor<&DenseObject::threads>("threads"), InstanceMethod<&DenseObject::gemm>("gemm"),
-       InstanceMethod<&DenseObject::unary>("unary"), InstanceMethod<&DenseObject::binary>("binary"),
-       InstanceMethod<&DenseObject::addReduced>("addReduced"), InstanceMethod<&DenseObject::scale>("scale"),
-       InstanceMethod<&DenseObject::combine>("combine"), InstanceMethod<&DenseObject::gather>("gather"),
-       InstanceMethod<&DenseObject::scatterAdd>("scatterAdd"),
-       InstanceMethod<&DenseObject::largestOfRows>("largestOfRows"),
-       InstanceMethod<&DenseObject::logSumExpOfRows>("logSumExpOfRows"),
-       InstanceMethod<&DenseObject::convolve>("convolve"),
-       InstanceMethod<&DenseObject::convolveInput>("convolveInput"),
-       InstanceMethod<&DenseObject::convolveWeight>("convolveWeight"),
-       InstanceMethod<&DenseObject::adam>("adam"), InstanceMethod<&DenseObject::signStep>("signStep"),
-       InstanceMethod<&DenseObject::uniform>("uniform"), InstanceMethod<&DenseObject::gaussian>("gaussian")});
+  return DefineClass(env, "Dense",
+                     {InstanceAccessor<&DenseObject::threads>("threads"),
+                      InstanceMethod<&DenseObject::gemm>("gemm"),
+                      InstanceMethod<&DenseObject::unary>("unary"),
+                      InstanceMethod<&DenseObject::binary>("binary"),
+                      InstanceMethod<&DenseObject::addReduced>("addReduced"),
+                      InstanceMethod<&DenseObject::scale>("scale"),
+                      InstanceMethod<&DenseObject::combine>("combine"),
+                      InstanceMethod<&DenseObject::gather>("gather"),
+                      InstanceMethod<&DenseObject::scatterAdd>("scatterAdd"),
+                      InstanceMethod<&DenseObject::largestOfRows>("largestOfRows"),
+                      InstanceMethod<&DenseObject::logSumExpOfRows>("logSumExpOfRows"),
+                      InstanceMethod<&DenseObject::gateRows>("gateRows"),
+                      InstanceMethod<&DenseObject::crossEntropies>("crossEntropies"),
+                      InstanceMethod<&DenseObject::crossEntropyGradient>("crossEntropyGradient"),
+                      InstanceMethod<&DenseObject::convolve>("convolve"),
+                      InstanceMethod<&DenseObject::convolveInput>("convolveInput"),
+                      InstanceMethod<&DenseObject::convolveWeight>("convolveWeight"),
+                      InstanceMethod<&DenseObject::adam>("adam"),
+                      InstanceMethod<&DenseObject::signStep>("signStep"),
+                      InstanceMethod<&DenseObject::uniform>("uniform"),
+                      InstanceMethod<&DenseObject::gaussian>("gaussian")});
 }
 
 Napi::Value DenseObject::threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), dense_->threads());
 }
 
-// gemm(a, b, c, m, n, k, flags): flags 1 = a transposed, 2 = b transposed, 4 = add to c.
+// gemm(a, b, c, m, n, k, flags, bias?): flags 1 = a transposed, 2 = b transposed, 4 = add to c, 8 = ReLU.
 void DenseObject::gemm(const Napi::CallbackInfo& info) {
   const Arguments arguments(info, "gemm");
   const int m = arguments.size(3), n = arguments.size(4), k = arguments.size(5), flags = arguments.size(6);
   dense_->gemm({arguments.floats(0, product(m, k)), arguments.floats(1, product(k, n)),
                 arguments.floats(2, product(m, n)), m, n, k, (flags & 1) != 0, (flags & 2) != 0,
-                (flags & 4) != 0});
+                (flags & 4) != 0, (flags & 8) != 0, arguments.optionalFloats(7, static_cast<size_t>(n))});
 }
 
 // unary(kind, x, y)
@@ -241,6 +262,52 @@ void DenseObject::logSumExpOfRows(const Napi::CallbackInfo& info) {
                           arguments.floats(3, static_cast<size_t>(rows)));
 }
 
+// gateRows(x, y, columns, gated, sums?)
+void DenseObject::gateRows(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "gateRows");
+  const auto x = arguments.floats(0);
+  const int columns = arguments.size(2);
+  if (columns == 0 || x.count % static_cast<size_t>(columns) != 0)
+    throw arguments.wrong(2, "a number of columns that divides " + std::to_string(x.count));
+  const int rows = static_cast<int>(x.count / static_cast<size_t>(columns));
+  dense_->gateRows(x.data, arguments.floats(1, x.count), rows, columns, arguments.floats(3, x.count),
+                   arguments.optionalFloats(4, static_cast<size_t>(columns)));
+}
+
+namespace {
+
+/// (logits, labels, columns, smoothing): logits [labels, columns], each label one of the columns.
+CrossEntropy readCrossEntropy(const Arguments& arguments) {
+  const auto [labels, rows] = arguments.integers(1);
+  const int columns = arguments.size(2);
+  const float* logits = arguments.floats(0, rows * static_cast<size_t>(columns));
+  const auto fits = [columns](int32_t label) { return label >= 0 && label < columns; };
+  if (!std::all_of(labels, labels + rows, fits))
+    throw arguments.wrong(1, "labels from 0 to " + std::to_string(columns) + " - 1");
+  const double smoothing = arguments.number(3);
+  if (!(smoothing >= 0 && smoothing <= 1)) throw arguments.wrong(3, "a number from 0 to 1");
+  return {logits, labels, static_cast<int>(rows), columns, smoothing};
+}
+
+}  // namespace
+
+// crossEntropies(logits, labels, columns, smoothing, normalisers, losses)
+void DenseObject::crossEntropies(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "crossEntropies");
+  const CrossEntropy problem = readCrossEntropy(arguments);
+  const size_t rows = static_cast<size_t>(problem.rows);
+  dense_->crossEntropies(problem, arguments.floats(4, rows), arguments.floats(5, rows));
+}
+
+// crossEntropyGradient(logits, labels, columns, smoothing, normalisers, weights, gradient)
+void DenseObject::crossEntropyGradient(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "crossEntropyGradient");
+  const CrossEntropy problem = readCrossEntropy(arguments);
+  const size_t rows = static_cast<size_t>(problem.rows);
+  dense_->crossEntropyGradient(problem, arguments.floats(4, rows), arguments.floats(5, rows),
+                               arguments.floats(6, product(problem.rows, problem.columns)));
+}
+
 // convolve(x, weight, y, convolution)
 void DenseObject::convolve(const Napi::CallbackInfo& info) {
   const Arguments arguments(info, "convolve");
@@ -266,14 +333,17 @@ void DenseObject::convolveWeight(const Napi::CallbackInfo& info) {
 }
 
 // adam(gradient, weight, first, second, rate, beta1, beta2, epsilon, decay, firstCorrection,
-// secondCorrection, gradientScale)
+// secondCorrection, gradientScale, average?, fresh?, decay?)
 void DenseObject::adam(const Napi::CallbackInfo& info) {
   const Arguments arguments(info, "adam");
   const auto gradient = arguments.floats(0);
   const AdamStep step{arguments.real(4), arguments.real(5), arguments.real(6),  arguments.real(7),
                       arguments.real(8), arguments.real(9), arguments.real(10), arguments.real(11)};
+  MovingAverage average;
+  if (arguments.has(12))
+    average = {arguments.floats(12, gradient.count), arguments.real(13), arguments.real(14)};
   dense_->adam(step, gradient.data, arguments.floats(1, gradient.count), arguments.floats(2, gradient.count),
-               arguments.floats(3, gradient.count), gradient.count);
+               arguments.floats(3, gradient.count), gradient.count, average);
 }
 
 // signStep(gradient, centre, x, step, radius, low, high)

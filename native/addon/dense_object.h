@@ -25,6 +25,9 @@ class DenseObject : public Napi::ObjectWrap<DenseObject> {
   void scatterAdd(const Napi::CallbackInfo& info);
   void largestOfRows(const Napi::CallbackInfo& info);
   void logSumExpOfRows(const Napi::CallbackInfo& info);
+  void gateRows(const Napi::CallbackInfo& info);
+  void crossEntropies(const Napi::CallbackInfo& info);
+  void crossEntropyGradient(const Napi::CallbackInfo& info);
   void convolve(const Napi::CallbackInfo& info);
   void convolveInput(const Napi::CallbackInfo& info);
   void convolveWeight(const Napi::CallbackInfo& info);

@@ -36,13 +36,16 @@ enum class Binary { add, subtract, multiply, divide, largest, least, gate, great
 inline constexpr int kBinaryKinds = 8;
 
 /// c = op(a) op(b) (+ c), op(a): [m, k], op(b): [k, n], c: [m, n], all dense and row-major; a transposed
-/// operand is stored as its transpose.
+/// operand is stored as its transpose. Then, where asked for, `bias` [n] is added to every row and what is
+/// below 0 becomes 0: the same numbers as in passes of their own.
 struct Gemm {
   const float* a;
   const float* b;
   float* c;
   int m, n, k;
   bool transposeA, transposeB, accumulate;
+  bool relu = false;
+  const float* bias = nullptr;
 };
 
 /// Adam: weight -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon), on the gradient plus decay
@@ -53,9 +56,26 @@ struct AdamStep {
   float gradientScale;  // factor on the gradient, for clipping by its norm
 };
 
+/// A moving average of the weights, updated in the same pass: average = (1 - decay) * weight + decay *
+/// average.
+struct MovingAverage {
+  float* average = nullptr;    // null: none is kept
+  float fresh = 0, decay = 0;  // fresh: 1 - decay
+};
+
 /// x <- x + step * sign(gradient), back into [centre - radius, centre + radius] and [low, high].
 struct SignStep {
   float step, radius, low, high;
+};
+
+/// Rows of logits and their labels, `smoothing` of whose weight is spread over all columns.
+struct CrossEntropy {
+  const float* logits;
+  const int32_t* labels;  // each from 0 to columns - 1
+  int rows, columns;
+  double smoothing;
+  float own() const { return static_cast<float>(1 - smoothing); }
+  float share() const { return static_cast<float>(smoothing / columns); }
 };
 
 /// A 2-D convolution of [images, channels, height, width] with weights [outputs, channels, kernel...].
@@ -106,6 +126,14 @@ class Dense {
   void largestOfRows(const float* x, int rows, int columns, float* y, int32_t* where) const;
   /// log sum exp of each row.
   void logSumExpOfRows(const float* x, int rows, int columns, float* y) const;
+  /// The gradient behind a ReLU whose outputs are `y`: x where y > 0, else 0. Its columns' sums are added to
+  /// `sums` (null: not).
+  void gateRows(const float* x, const float* y, int rows, int columns, float* gated, float* sums) const;
+  /// Softmax cross entropy of every row of logits with its label, and the log sum exp that it is made of.
+  void crossEntropies(const CrossEntropy& problem, float* normalisers, float* losses) const;
+  /// gradient = that of the losses, weighted by `weights` [rows].
+  void crossEntropyGradient(const CrossEntropy& problem, const float* normalisers, const float* weights,
+                            float* gradient) const;
 
   void convolve(const DenseConv& conv, const float* x, const float* weight, float* y);
   /// x = adjoint of the convolution applied to y.
@@ -114,7 +142,7 @@ class Dense {
   void convolveWeight(const DenseConv& conv, const float* x, const float* y, float* weight);
 
   void adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
-            size_t count) const;
+            size_t count, const MovingAverage& average = {}) const;
   void signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
                 size_t count) const;
   /// Uniform in [low, high): a function of seed and position alone.
@@ -129,7 +157,7 @@ class Dense {
 
   const KernelTable& kernels_;
   ThreadPool pool_;
-  std::unique_ptr<Scratch> packedA_, packedB_, packedC_, columns_;
+  std::unique_ptr<Scratch> packed_, columns_;
 };
 
 }  // namespace bulwark

@@ -2,6 +2,7 @@
 #include "kernels/dense.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -20,12 +21,17 @@ std::vector<float> randomFloats(Context& context, size_t count) {
 const Test gemmTest("dense gemm", [](Context& context, Backend& backend) {
   for (const int threads : {1, 3}) {
     Dense dense(threads, backend.name());
-    const auto one = [&](int m, int n, int k, bool transposeA, bool transposeB, bool accumulate) {
+    // The whole of c and a bit more is compared, so that nothing behind its last column is touched.
+    const auto one = [&](int m, int n, int k, bool transposeA, bool transposeB, bool accumulate,
+                         bool biased = false, bool relu = false) {
       const std::vector<float> a = randomFloats(context, static_cast<size_t>(m) * k),
                                b = randomFloats(context, static_cast<size_t>(k) * n);
-      std::vector<float> c = randomFloats(context, static_cast<size_t>(m) * n);
+      const std::vector<float> bias = randomFloats(context, static_cast<size_t>(n));
+      std::vector<float> c = randomFloats(context, static_cast<size_t>(m) * n + 64);
       const std::vector<float> before = c;
-      dense.gemm({a.data(), b.data(), c.data(), m, n, k, transposeA, transposeB, accumulate});
+      dense.gemm({a.data(), b.data(), c.data(), m, n, k, transposeA, transposeB, accumulate, relu,
+                  biased ? bias.data() : nullptr});
+      context.check(std::equal(c.end() - 64, c.end(), before.end() - 64), "nothing behind c is written");
       double worst = 0;
       for (int i = 0; i < m; ++i)
         for (int j = 0; j < n; ++j) {
@@ -35,6 +41,8 @@ const Test gemmTest("dense gemm", [](Context& context, Backend& backend) {
                                                   : a[static_cast<size_t>(i) * k + l]) *
                    static_cast<double>(transposeB ? b[static_cast<size_t>(j) * k + l]
                                                   : b[static_cast<size_t>(l) * n + j]);
+          if (biased) sum += static_cast<double>(bias[static_cast<size_t>(j)]);
+          if (relu) sum = std::max(sum, 0.0);
           const double error = std::fabs(sum - static_cast<double>(c[static_cast<size_t>(i) * n + j]));
           worst = error <= worst ? worst : error;
         }
@@ -42,7 +50,7 @@ const Test gemmTest("dense gemm", [](Context& context, Backend& backend) {
     };
     for (int round = 0; round < 24; ++round)
       one(choose(context.random, 1, 40), choose(context.random, 1, 70), choose(context.random, 0, 450),
-          round % 2 != 0, round % 4 > 1, round % 8 > 3);
+          round % 2 != 0, round % 4 > 1, round % 8 > 3, round % 3 != 0, round % 5 > 1);
     one(140, 150, 300, false, true, false);
     one(10, 790, 260, true, false, true);
   }
@@ -104,6 +112,116 @@ const Test convolutionTest("dense convolution", [](Context& context, Backend& ba
     dense.convolveWeight(conv, x.data(), y.data(), got.data());
     compare("weight adjoint", got, weight);
   }
+});
+
+const Test endTest("dense product and what follows it in one pass", [](Context& context, Backend& backend) {
+  Dense dense(2, backend.name());
+  for (const auto& [m, n, k] : {std::array{37, 50, 300}, std::array{256, 128, 200}, std::array{5, 10, 7}}) {
+    const size_t size = static_cast<size_t>(m) * n;
+    const std::vector<float> a = randomFloats(context, static_cast<size_t>(m) * k),
+                             b = randomFloats(context, static_cast<size_t>(k) * n),
+                             bias = randomFloats(context, static_cast<size_t>(n));
+    std::vector<float> once(size), passes(size);
+    dense.gemm({a.data(), b.data(), once.data(), m, n, k, false, true, false, true, bias.data()});
+    dense.gemm({a.data(), b.data(), passes.data(), m, n, k, false, true, false});
+    for (size_t i = 0; i < size; ++i) passes[i] += bias[i % static_cast<size_t>(n)];
+    dense.unary(Unary::relu, passes.data(), passes.data(), size);
+    context.check(once == passes, "the same numbers as in passes of their own");
+
+    const std::vector<float> x = randomFloats(context, size);
+    std::vector<float> gated(size), alone(size), sums = bias;
+    dense.gateRows(x.data(), once.data(), m, n, gated.data(), sums.data());
+    dense.gateRows(x.data(), once.data(), m, n, alone.data(), nullptr);
+    double worst = 0;
+    for (size_t j = 0; j < static_cast<size_t>(n); ++j) {
+      double sum = static_cast<double>(bias[j]);
+      for (size_t at = j; at < size; at += static_cast<size_t>(n))
+        sum += once[at] > 0 ? static_cast<double>(x[at]) : 0.0;
+      worst = std::max(worst, std::fabs(sum - static_cast<double>(sums[j])));
+    }
+    context.error("sums of columns", worst, 1e-5);
+    bool right = gated == alone;
+    for (size_t i = 0; i < size; ++i) right = right && gated[i] == (once[i] > 0 ? x[i] : 0.0f);
+    context.check(right, "gated entries");
+  }
+});
+
+const Test crossEntropyTest("dense cross entropy", [](Context& context, Backend& backend) {
+  const Dense dense(1, backend.name());
+  for (const double smoothing : {0.0, 0.1}) {
+    const int rows = 33, columns = 10;
+    const size_t size = static_cast<size_t>(rows) * columns;
+    std::vector<float> logits = randomFloats(context, size), weights = randomFloats(context, rows);
+    for (float& x : logits) x *= 30;
+    std::vector<int32_t> labels(rows);
+    for (int32_t& label : labels) label = choose(context.random, 0, columns - 1);
+    std::vector<float> normalisers(rows), losses(rows), gradient(size);
+    const CrossEntropy problem{logits.data(), labels.data(), rows, columns, smoothing};
+    dense.crossEntropies(problem, normalisers.data(), losses.data());
+    dense.crossEntropyGradient(problem, normalisers.data(), weights.data(), gradient.data());
+    double worstLoss = 0, worstGradient = 0;
+    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+      const float* x = logits.data() + row * columns;
+      double sum = 0, mean = 0;
+      for (int i = 0; i < columns; ++i) {
+        sum += std::exp(static_cast<double>(x[i]));
+        mean += static_cast<double>(x[i]) / columns;
+      }
+      const double normaliser = std::log(sum);
+      const double loss =
+          normaliser - (1 - smoothing) * static_cast<double>(x[labels[row]]) - smoothing * mean;
+      worstLoss = std::max(worstLoss, std::fabs(loss - static_cast<double>(losses[row])));
+      for (int i = 0; i < columns; ++i) {
+        const double target = smoothing / columns + (i == labels[row] ? 1 - smoothing : 0);
+        const double want =
+            static_cast<double>(weights[row]) * (std::exp(static_cast<double>(x[i]) - normaliser) - target);
+        const double got = static_cast<double>(gradient[row * columns + static_cast<size_t>(i)]);
+        worstGradient = std::max(worstGradient, std::fabs(want - got));
+      }
+    }
+    context.error("losses", worstLoss, 1e-5);
+    context.error("gradient", worstGradient, 1e-5);
+  }
+});
+
+const Test adamTest("dense adam", [](Context& context, Backend& backend) {
+  const Dense dense(1, backend.name());
+  const size_t count = 1003;
+  const std::vector<float> gradient = randomFloats(context, count), start = randomFloats(context, count);
+  std::vector<float> weight = start, first(count), second(count), average = start;
+  std::vector<float> weightAlone = start, firstAlone(count), secondAlone(count);
+  std::vector<double> w(start.begin(), start.end()), m(count), v(count), kept = w;
+  for (int step = 1; step <= 20; ++step) {
+    const AdamStep adam{0.02f,
+                        0.9f,
+                        0.999f,
+                        1e-8f,
+                        1e-2f,
+                        static_cast<float>(1 / (1 - std::pow(0.9, step))),
+                        static_cast<float>(1 / (1 - std::pow(0.999, step))),
+                        0.5f};
+    dense.adam(adam, gradient.data(), weight.data(), first.data(), second.data(), count,
+               {average.data(), 0.25f, 0.75f});
+    dense.adam(adam, gradient.data(), weightAlone.data(), firstAlone.data(), secondAlone.data(), count);
+    for (size_t i = 0; i < count; ++i) {
+      const double g = 0.5 * static_cast<double>(gradient[i]) + 1e-2 * w[i];
+      m[i] = 0.9 * m[i] + 0.1 * g;
+      v[i] = 0.999 * v[i] + 0.001 * g * g;
+      w[i] -=
+          0.02 * m[i] / (1 - std::pow(0.9, step)) / (std::sqrt(v[i] / (1 - std::pow(0.999, step))) + 1e-8);
+      kept[i] = 0.25 * w[i] + 0.75 * kept[i];
+    }
+  }
+  double worst = 0, worstKept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    // Where the gradient is next to nothing its sign decides, and rounding with it.
+    if (std::fabs(gradient[i]) < 0.05f) continue;
+    worst = std::max(worst, std::fabs(w[i] - static_cast<double>(weight[i])));
+    worstKept = std::max(worstKept, std::fabs(kept[i] - static_cast<double>(average[i])));
+  }
+  context.error("weights", worst, 2e-5);
+  context.error("average", worstKept, 2e-5);
+  context.check(weight == weightAlone, "the same weights with and without an average");
 });
 
 const Test randomTest("dense random numbers", [](Context& context, Backend& backend) {

@@ -54,6 +54,26 @@ export interface ConvolutionForm {
   readonly pads: readonly [number, number];
 }
 
+/** What follows a product in the same pass: `bias` `[n]` added to every row, then ReLU. */
+export interface ProductEnd {
+  readonly bias?: Numbers;
+  readonly relu?: boolean;
+}
+
+/** Rows of logits and their labels, `smoothing` (0 to 1) of whose weight is spread over all columns. */
+export interface CrossEntropyForm {
+  /** One of 0 to columns - 1 for every row. */
+  readonly labels: Int32Array;
+  readonly columns: number;
+  readonly smoothing: number;
+}
+
+/** A moving average of weights: `decay * average + (1 - decay) * weight`. */
+export interface AverageForm {
+  readonly average: Numbers;
+  readonly decay: number;
+}
+
 /** Adam on `gradientScale * gradient + decay * weight`; `step` counts from 1. */
 export interface AdamForm {
   readonly rate: number;
@@ -79,7 +99,7 @@ export interface SignStepForm {
  */
 export interface Arithmetic {
   allocate(length: number): Numbers;
-  product(a: Numbers, b: Numbers, c: Numbers, form: ProductForm, accumulate: boolean): void;
+  product(a: Numbers, b: Numbers, c: Numbers, form: ProductForm, accumulate: boolean, end?: ProductEnd): void;
   unary(kind: UnaryKind, x: Numbers, y: Numbers): void;
   /** y dense; the layout holds the strides of a, then those of b. */
   binary(kind: BinaryKind, a: Numbers, b: Numbers, y: Numbers, layout: Int32Array): void;
@@ -96,12 +116,32 @@ export interface Arithmetic {
   /** The largest entry of each row of `[rows, columns]` and its column (the first of equals). */
   largestOfRows(x: Numbers, rows: number, columns: number, y: Numbers, where: Int32Array): void;
   logSumExpOfRows(x: Numbers, rows: number, columns: number, y: Numbers): void;
+  /** gated = x where y > 0, else 0; its columns are added to `sums` `[columns]`, where given. */
+  gateRows(x: Numbers, y: Numbers, columns: number, gated: Numbers, sums?: Numbers): void;
+  /** Softmax cross entropy of every row of logits, and the log sum exp that it is made of. */
+  crossEntropies(logits: Numbers, form: CrossEntropyForm, normalisers: Numbers, losses: Numbers): void;
+  /** gradient = that of the losses with respect to the logits, row by row times `weights`. */
+  crossEntropyGradient(
+    logits: Numbers,
+    form: CrossEntropyForm,
+    normalisers: Numbers,
+    weights: Numbers,
+    gradient: Numbers,
+  ): void;
   convolve(x: Numbers, weight: Numbers, y: Numbers, form: ConvolutionForm): void;
   /** x = adjoint of the convolution applied to y. */
   convolveInput(y: Numbers, weight: Numbers, x: Numbers, form: ConvolutionForm): void;
   /** weight = gradient of <y, convolve(x)> with respect to the weights. */
   convolveWeight(x: Numbers, y: Numbers, weight: Numbers, form: ConvolutionForm): void;
-  adam(gradient: Numbers, weight: Numbers, first: Numbers, second: Numbers, form: AdamForm): void;
+  /** `average` is moved towards the new weights in the same pass. */
+  adam(
+    gradient: Numbers,
+    weight: Numbers,
+    first: Numbers,
+    second: Numbers,
+    form: AdamForm,
+    average?: AverageForm,
+  ): void;
   signStep(gradient: Numbers, centre: Numbers, x: Numbers, form: SignStepForm): void;
   /** Uniform in [low, high): a function of seed (a whole number below 2^53) and position alone. */
   uniform(y: Numbers, seed: number, low: number, high: number): void;

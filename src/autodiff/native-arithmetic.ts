@@ -3,9 +3,12 @@ import { loadNative } from '../native.js';
 import {
   type AdamForm,
   type Arithmetic,
+  type AverageForm,
   type BinaryKind,
   type ConvolutionForm,
+  type CrossEntropyForm,
   type Numbers,
+  type ProductEnd,
   type ProductForm,
   type SignStepForm,
   type UnaryKind,
@@ -34,10 +37,17 @@ export class NativeArithmetic implements Arithmetic {
     return new Float32Array(length);
   }
 
-  product(a: Numbers, b: Numbers, c: Numbers, form: ProductForm, accumulate: boolean): void {
+  product(
+    a: Numbers,
+    b: Numbers,
+    c: Numbers,
+    form: ProductForm,
+    accumulate: boolean,
+    { bias, relu = false }: ProductEnd = {},
+  ): void {
     const { m, n, k, transposeA, transposeB } = form;
-    const flags = (transposeA ? 1 : 0) + (transposeB ? 2 : 0) + (accumulate ? 4 : 0);
-    this.#dense.gemm(floats(a), floats(b), floats(c), m, n, k, flags);
+    const flags = (transposeA ? 1 : 0) + (transposeB ? 2 : 0) + (accumulate ? 4 : 0) + (relu ? 8 : 0);
+    this.#dense.gemm(floats(a), floats(b), floats(c), m, n, k, flags, bias && floats(bias));
   }
 
   unary(kind: UnaryKind, x: Numbers, y: Numbers): void {
@@ -76,6 +86,44 @@ export class NativeArithmetic implements Arithmetic {
     this.#dense.logSumExpOfRows(floats(x), rows, columns, floats(y));
   }
 
+  gateRows(x: Numbers, y: Numbers, columns: number, gated: Numbers, sums?: Numbers): void {
+    this.#dense.gateRows(floats(x), floats(y), columns, floats(gated), sums && floats(sums));
+  }
+
+  crossEntropies(
+    logits: Numbers,
+    { labels, columns, smoothing }: CrossEntropyForm,
+    normalisers: Numbers,
+    losses: Numbers,
+  ): void {
+    this.#dense.crossEntropies(
+      floats(logits),
+      labels,
+      columns,
+      smoothing,
+      floats(normalisers),
+      floats(losses),
+    );
+  }
+
+  crossEntropyGradient(
+    logits: Numbers,
+    { labels, columns, smoothing }: CrossEntropyForm,
+    normalisers: Numbers,
+    weights: Numbers,
+    gradient: Numbers,
+  ): void {
+    this.#dense.crossEntropyGradient(
+      floats(logits),
+      labels,
+      columns,
+      smoothing,
+      floats(normalisers),
+      floats(weights),
+      floats(gradient),
+    );
+  }
+
   convolve(x: Numbers, weight: Numbers, y: Numbers, form: ConvolutionForm): void {
     this.#dense.convolve(floats(x), floats(weight), floats(y), geometry(form));
   }
@@ -88,11 +136,20 @@ export class NativeArithmetic implements Arithmetic {
     this.#dense.convolveWeight(floats(x), floats(y), floats(weight), geometry(form));
   }
 
-  adam(gradient: Numbers, weight: Numbers, first: Numbers, second: Numbers, form: AdamForm): void {
+  adam(
+    gradient: Numbers,
+    weight: Numbers,
+    first: Numbers,
+    second: Numbers,
+    form: AdamForm,
+    kept?: AverageForm,
+  ): void {
     const { rate, beta1, beta2, epsilon, decay, step, gradientScale } = form;
     const arrays = [floats(gradient), floats(weight), floats(first), floats(second)] as const;
     const corrections = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)] as const;
-    this.#dense.adam(...arrays, rate, beta1, beta2, epsilon, decay, ...corrections, gradientScale);
+    const settings = [rate, beta1, beta2, epsilon, decay, ...corrections, gradientScale] as const;
+    if (kept === undefined) this.#dense.adam(...arrays, ...settings);
+    else this.#dense.adam(...arrays, ...settings, floats(kept.average), 1 - kept.decay, kept.decay);
   }
 
   signStep(gradient: Numbers, centre: Numbers, x: Numbers, form: SignStepForm): void {

@@ -1,9 +1,12 @@
 import {
   type AdamForm,
   type Arithmetic,
+  type AverageForm,
   type BinaryKind,
   type ConvolutionForm,
+  type CrossEntropyForm,
   type Numbers,
+  type ProductEnd,
   type ProductForm,
   type SignStepForm,
   type UnaryKind,
@@ -41,7 +44,14 @@ export class ReferenceArithmetic implements Arithmetic {
     return new Float64Array(length);
   }
 
-  product(a: Numbers, b: Numbers, c: Numbers, form: ProductForm, accumulate: boolean): void {
+  product(
+    a: Numbers,
+    b: Numbers,
+    c: Numbers,
+    form: ProductForm,
+    accumulate: boolean,
+    { bias, relu = false }: ProductEnd = {},
+  ): void {
     const { m, n, k, transposeA, transposeB } = form;
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
@@ -49,7 +59,8 @@ export class ReferenceArithmetic implements Arithmetic {
         for (let l = 0; l < k; l++) {
           sum += a[transposeA ? l * m + i : i * k + l] * b[transposeB ? j * k + l : l * n + j];
         }
-        c[i * n + j] = sum;
+        if (bias) sum += bias[j];
+        c[i * n + j] = relu ? unary.relu(sum) : sum;
       }
     }
   }
@@ -103,6 +114,43 @@ export class ReferenceArithmetic implements Arithmetic {
     }
   }
 
+  gateRows(x: Numbers, y: Numbers, columns: number, gated: Numbers, sums?: Numbers): void {
+    for (let i = 0; i < x.length; i++) {
+      gated[i] = binary.gate(x[i], y[i]);
+      if (sums) sums[i % columns] += gated[i];
+    }
+  }
+
+  crossEntropies(
+    logits: Numbers,
+    { labels, columns, smoothing }: CrossEntropyForm,
+    normalisers: Numbers,
+    losses: Numbers,
+  ): void {
+    this.logSumExpOfRows(logits, labels.length, columns, normalisers);
+    labels.forEach((label, row) => {
+      let target = (1 - smoothing) * logits[row * columns + label];
+      for (let i = 0; i < columns; i++) target += (smoothing / columns) * logits[row * columns + i];
+      losses[row] = normalisers[row] - target;
+    });
+  }
+
+  crossEntropyGradient(
+    logits: Numbers,
+    { labels, columns, smoothing }: CrossEntropyForm,
+    normalisers: Numbers,
+    weights: Numbers,
+    gradient: Numbers,
+  ): void {
+    labels.forEach((label, row) => {
+      for (let i = 0; i < columns; i++) {
+        const at = row * columns + i;
+        const target = smoothing / columns + (i === label ? 1 - smoothing : 0);
+        gradient[at] = weights[row] * (Math.exp(logits[at] - normalisers[row]) - target);
+      }
+    });
+  }
+
   convolve(x: Numbers, weight: Numbers, y: Numbers, form: ConvolutionForm): void {
     y.fill(0);
     eachTerm(form, (atX, atWeight, atY) => (y[atY] += x[atX] * weight[atWeight]));
@@ -118,7 +166,14 @@ export class ReferenceArithmetic implements Arithmetic {
     eachTerm(form, (atX, atWeight, atY) => (weight[atWeight] += x[atX] * y[atY]));
   }
 
-  adam(gradient: Numbers, weight: Numbers, first: Numbers, second: Numbers, form: AdamForm): void {
+  adam(
+    gradient: Numbers,
+    weight: Numbers,
+    first: Numbers,
+    second: Numbers,
+    form: AdamForm,
+    kept?: AverageForm,
+  ): void {
     const { rate, beta1, beta2, epsilon, decay, step, gradientScale } = form;
     for (let i = 0; i < weight.length; i++) {
       const g = gradientScale * gradient[i] + decay * weight[i];
@@ -126,6 +181,7 @@ export class ReferenceArithmetic implements Arithmetic {
       second[i] = beta2 * second[i] + (1 - beta2) * g * g;
       const move = first[i] / (1 - beta1 ** step) / (Math.sqrt(second[i] / (1 - beta2 ** step)) + epsilon);
       weight[i] -= rate * move;
+      if (kept) kept.average[i] = (1 - kept.decay) * weight[i] + kept.decay * kept.average[i];
     }
   }
 

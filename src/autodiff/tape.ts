@@ -167,10 +167,11 @@ export class Tape extends Recorder {
   matmul(a: Tensor, b: Tensor, transposes: products.Transposes = {}): Tensor {
     return products.matmul(this, a, b, transposes);
   }
-  /** x W^T + b: x `[rows, in]`, weight `[out, in]`, bias `[out]`. */
-  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  /** x W^T + b: x `[rows, in]`, weight `[out, in]`, bias `[out]`; with `relu`, what is below 0 becomes 0. */
+  linear(x: Tensor, weight: Tensor, bias?: Tensor, options: products.LinearOptions = {}): Tensor {
+    if (bias !== undefined) return products.linear(this, x, weight, bias, options);
     const y = this.matmul(x, weight, { transposeB: true });
-    return bias === undefined ? y : this.add(y, bias);
+    return options.relu === true ? this.relu(y) : y;
   }
   /** x `[images, channels, height, width]`, weight `[outputs, channels, kernel, kernel]`, bias `[outputs]`. */
   conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: products.ConvolutionOptions = {}): Tensor {

@@ -45,22 +45,24 @@ export class TrainableNetwork {
     this.parameters.forEach(({ data }, i) => data.set(other.parameters[i].data));
   }
 
-  /** One layer, x `[rows, features]` or `[rows, channels, height, width]`, without the ReLU. */
-  layer(tape: Tape, k: number, x: Tensor): Tensor {
+  /** One layer, x `[rows, features]` or `[rows, channels, height, width]`, without the ReLU unless asked for. */
+  layer(tape: Tape, k: number, x: Tensor, { relu = false }: { relu?: boolean } = {}): Tensor {
     const { spec, weight, bias } = this.layers[k];
     const rows = x.shape[0];
     if (spec.kind === 'linear') {
       const flat = x.shape.length === 2 ? x : tape.reshape(x, [rows, x.size / rows]);
-      return tape.linear(flat, weight, bias);
+      return tape.linear(flat, weight, bias, { relu });
     }
     const shape = [rows, ...this.architecture.shapes[k]];
     const map = x.shape.length === 4 ? x : tape.reshape(x, shape);
-    return tape.conv2d(map, weight, bias, convOptions(spec));
+    const y = tape.conv2d(map, weight, bias, convOptions(spec));
+    return relu ? tape.relu(y) : y;
   }
 
   /** Logits `[rows, outputs]` of images `[rows, inputs]`. */
   forward(tape: Tape, images: Tensor): Tensor {
-    return this.layers.reduce((x, _, k) => this.layer(tape, k, k === 0 ? x : tape.relu(x)), images);
+    const last = this.layers.length - 1;
+    return this.layers.reduce((x, _, k) => this.layer(tape, k, x, { relu: k < last }), images);
   }
 
   /** The network as bulwark verifies it. Weights are shared, not copied. */

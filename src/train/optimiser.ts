@@ -10,6 +10,12 @@ export interface OptimiserOptions {
   readonly clip: number;
 }
 
+/** `decay * average + (1 - decay) * parameters`, for tensors in the order of the parameters. */
+export interface MovingAverage {
+  readonly parameters: readonly Tensor[];
+  readonly decay: number;
+}
+
 /** Adam on weights that live outside the tape. */
 export class Optimiser {
   readonly #tape: Tape;
@@ -32,14 +38,15 @@ export class Optimiser {
     return [...this.#first, ...this.#second];
   }
 
-  /** One step; `count` is 1 for the first. */
-  step(gradients: readonly Tensor[], rate: number, count: number): void {
+  /** One step; `count` is 1 for the first. A moving average of the parameters follows in the same pass. */
+  step(gradients: readonly Tensor[], rate: number, count: number, average?: MovingAverage): void {
     const { clip, weightDecay, ...betas } = this.#options;
     const gradientScale = clip > 0 ? Math.min(1, clip / this.#length(gradients)) : 1;
     this.#parameters.forEach(({ data }, i) => {
       const form = { ...betas, rate, decay: weightDecay, step: count, gradientScale };
       const [first, second] = [this.#first[i].data, this.#second[i].data];
-      this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form);
+      const kept = average && { average: average.parameters[i].data, decay: average.decay };
+      this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form, kept);
     });
   }
 

@@ -233,14 +233,10 @@ class Run {
           `training: the loss is ${value} at step ${step + 1}: lower the learning rate or clip the gradient`,
         );
       }
-      this.#optimiser.step(tape.grad(loss, network.parameters), rate, step + 1);
-      if (this.#average) {
-        // Early on the average forgets faster, so that it does not keep the random weights of the start.
-        const decay = Math.min(ema, (1 + step) / (10 + step));
-        this.#average.parameters.forEach(({ data }, i) =>
-          tape.arithmetic.combine(network.parameters[i].data, data, 1 - decay, decay),
-        );
-      }
+      // Early on the average forgets faster, so that it does not keep the random weights of the start.
+      const decay = Math.min(ema, (1 + step) / (10 + step));
+      const average = this.#average && { parameters: this.#average.parameters, decay };
+      this.#optimiser.step(tape.grad(loss, network.parameters), rate, step + 1, average);
       return { loss: value, correct: correctRows(logits, labels), rows: labels.length };
     });
   }

@@ -36,9 +36,7 @@ void walk(const StridedLoop& loop, Visit visit) {
 Dense::Dense(int threads, const char* instructionSet)
     : kernels_(chooseKernels(instructionSet)),
       pool_(threads),
-      packedA_(std::make_unique<Scratch>()),
-      packedB_(std::make_unique<Scratch>()),
-      packedC_(std::make_unique<Scratch>()),
+      packed_(std::make_unique<Scratch>()),
       columns_(std::make_unique<Scratch>()) {}
 
 Dense::~Dense() = default;
@@ -98,9 +96,41 @@ void Dense::logSumExpOfRows(const float* x, int rows, int columns, float* y) con
   }
 }
 
+void Dense::gateRows(const float* x, const float* y, int rows, int columns, float* gated, float* sums) const {
+  const size_t width = static_cast<size_t>(columns);
+  for (int row = 0; row < rows; ++row, x += width, y += width, gated += width)
+    kernels_.dense.gate(x, y, gated, sums, width);
+}
+
+void Dense::crossEntropies(const CrossEntropy& problem, float* normalisers, float* losses) const {
+  const size_t columns = static_cast<size_t>(problem.columns);
+  logSumExpOfRows(problem.logits, problem.rows, problem.columns, normalisers);
+  const float* x = problem.logits;
+  for (int row = 0; row < problem.rows; ++row, x += columns) {
+    float target = x[problem.labels[row]];
+    if (problem.smoothing > 0) {
+      float sum = 0;
+      kernels_.dense.addSum(x, &sum, columns);
+      target = problem.own() * target + problem.share() * sum;
+    }
+    losses[row] = normalisers[row] - target;
+  }
+}
+
+void Dense::crossEntropyGradient(const CrossEntropy& problem, const float* normalisers, const float* weights,
+                                 float* gradient) const {
+  const float* x = problem.logits;
+  for (int row = 0; row < problem.rows; ++row, x += problem.columns, gradient += problem.columns) {
+    const float weight = weights[row], spread = -weight * problem.share();
+    for (int i = 0; i < problem.columns; ++i) gradient[i] = std::exp(x[i] - normalisers[row]) * weight;
+    for (int i = 0; i < problem.columns; ++i)
+      gradient[i] += i == problem.labels[row] ? spread - weight * problem.own() : spread;
+  }
+}
+
 void Dense::adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
-                 size_t count) const {
-  kernels_.dense.adam(step, gradient, weight, first, second, count);
+                 size_t count, const MovingAverage& average) const {
+  kernels_.dense.adam(step, gradient, weight, first, second, count, average);
 }
 
 void Dense::signStep(const SignStep& step, const float* gradient, const float* centre, float* x,

@@ -100,9 +100,10 @@ static void denseAddSum(const float* x, float* y, size_t count) {
   *y += static_cast<float>(total);
 }
 
-static void denseAdam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
-                      size_t count) {
-  const AdamStep s = step;
+/// `averaged`: whether a moving average is kept, which costs nothing beside the root and the quotient.
+template <bool averaged>
+BULWARK_INLINE void adamPass(AdamStep s, const float* gradient, float* weight, float* first, float* second,
+                             size_t count, MovingAverage kept) {
   for (size_t i = 0; i < count; ++i) {
     const float g = s.gradientScale * gradient[i] + s.decay * weight[i];
     const float m = s.beta1 * first[i] + (1 - s.beta1) * g;
@@ -110,7 +111,29 @@ static void denseAdam(const AdamStep& step, const float* gradient, float* weight
     first[i] = m;
     second[i] = v;
     const float move = s.firstCorrection * m / (__builtin_sqrtf(s.secondCorrection * v) + s.epsilon);
-    weight[i] -= s.rate * move;
+    const float moved = weight[i] - s.rate * move;
+    weight[i] = moved;
+    if constexpr (averaged) kept.average[i] = kept.fresh * moved + kept.decay * kept.average[i];
+  }
+}
+
+static void denseAdam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
+                      size_t count, const MovingAverage& average) {
+  if (average.average)
+    adamPass<true>(step, gradient, weight, first, second, count, average);
+  else
+    adamPass<false>(step, gradient, weight, first, second, count, average);
+}
+
+static void denseGate(const float* x, const float* y, float* gated, float* sums, size_t count) {
+  if (!sums) {
+    for (size_t i = 0; i < count; ++i) gated[i] = y[i] > 0 ? x[i] : 0;
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const float open = y[i] > 0 ? x[i] : 0;
+    gated[i] = open;
+    sums[i] += open;
   }
 }
 
@@ -177,17 +200,4 @@ static void densePack(const float* from, size_t rowStep, size_t columnStep, int 
   for (size_t i = 0; i < wide; ++i)
     for (size_t k = i < turned ? ends : 0; k < deep; ++k)
       to[k * wide + i] = i < rows ? from[i * rowStep + k * columnStep] : 0;
-}
-
-static void denseUnpack(const float* from, int rows, int columns, size_t rowStep, bool accumulate,
-                        float* to) {
-  for (int row = 0; row < rows; ++row, from += kLanes, to += rowStep) {
-    if (columns == kLanes && !accumulate) {
-      for (int i = 0; i < kLanes; ++i) to[i] = from[i];
-    } else if (accumulate) {
-      for (int i = 0; i < columns; ++i) to[i] += from[i];
-    } else {
-      for (int i = 0; i < columns; ++i) to[i] = from[i];
-    }
-  }
 }

@@ -8,6 +8,25 @@
 
 namespace bulwark {
 
+/// c[i][j] (+)= sum over k < depth of a[i][k] * b[k][j] for the rows i and columns j of one register tile,
+/// then bias[j] added and negative entries cut, where asked to.
+struct DenseTile {
+  const float* a;
+  size_t aStep;  // between rows of a, or between depths where a is turned
+  const float* b;
+  size_t bStep;  // between depths
+  float* c;
+  size_t cStep;  // between rows
+  int depth;
+  int columns;  // at most the tile's; b is readable for all of the tile's
+  bool accumulate, relu;
+  const float* bias;  // null: none
+};
+using DenseTileKernel = void (*)(const DenseTile&);
+
+inline constexpr int kMaxOutputs = 8;    // rows of a register tile, largest over instruction sets
+inline constexpr int kMaxPositions = 8;  // blocks of lanes of a register tile
+
 struct DenseTable {
   void (*unary)(Unary kind, const float* x, float* y, size_t count);
   /// y[i] = a[i * stepA] o b[i * stepB], steps 0 or 1.
@@ -19,7 +38,9 @@ struct DenseTable {
   void (*addSum)(const float* x, float* y, size_t count);
   void (*addTo)(const float* x, float* y, size_t count);
   void (*adam)(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
-               size_t count);
+               size_t count, const MovingAverage& average);
+  /// One row: gated = x where y > 0, else 0; added to sums unless they are null.
+  void (*gate)(const float* x, const float* y, float* gated, float* sums, size_t count);
   void (*signStep)(const SignStep& step, const float* gradient, const float* centre, float* x, size_t count);
   void (*uniform)(uint64_t seed, uint64_t begin, float low, float high, float* y, size_t count);
 
@@ -27,8 +48,9 @@ struct DenseTable {
   /// < width.
   void (*pack)(const float* from, size_t rowStep, size_t columnStep, int depth, int count, int width,
                float* to);
-  /// C rows [0, rows) of up to 16 columns from [row][16].
-  void (*unpack)(const float* from, int rows, int columns, size_t rowStep, bool accumulate, float* to);
+  /// By rows and blocks of lanes; shapes as in KernelTable's taps. `turned`: a is stored as its transpose.
+  DenseTileKernel tiles[kMaxOutputs + 1][kMaxPositions + 1];
+  DenseTileKernel turnedTiles[kMaxOutputs + 1][kMaxPositions + 1];
 };
 
 }  // namespace bulwark

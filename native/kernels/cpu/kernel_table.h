@@ -35,9 +35,6 @@ struct TapCall {
 };
 using TapKernel = void (*)(const TapCall&);
 
-inline constexpr int kMaxOutputs = 8;    // outputs of a register tile, largest over instruction sets
-inline constexpr int kMaxPositions = 8;  // positions of a register tile
-
 struct KernelTable {
   const char* name;
 

@@ -17,6 +17,8 @@ template <int outputs, int positions>
 struct FillTiles {
   static constexpr void in(KernelTable& filled) {
     filled.taps[outputs][positions] = taps<outputs, positions>;
+    filled.dense.tiles[outputs][positions] = denseTile<outputs, positions, false>;
+    filled.dense.turnedTiles[outputs][positions] = denseTile<outputs, positions, true>;
     if constexpr (positions > 1) FillTiles<outputs, positions - 1>::in(filled);
   }
 };
@@ -51,8 +53,17 @@ static constexpr KernelTable makeTable() {
   made.keepBest = keepBest;
   made.descend = descend;
   made.noise = noise;
-  made.dense = {denseUnary, denseBinary,   denseScale,   denseCombine, denseAddSum, denseAddTo,
-                denseAdam,  denseSignStep, denseUniform, densePack,    denseUnpack};
+  made.dense.unary = denseUnary;
+  made.dense.binary = denseBinary;
+  made.dense.scale = denseScale;
+  made.dense.combine = denseCombine;
+  made.dense.addSum = denseAddSum;
+  made.dense.addTo = denseAddTo;
+  made.dense.adam = denseAdam;
+  made.dense.gate = denseGate;
+  made.dense.signStep = denseSignStep;
+  made.dense.uniform = denseUniform;
+  made.dense.pack = densePack;
   return made;
 }
 

@@ -9,15 +9,15 @@ function rowsOf(logits: Tensor, what: string): [number, number] {
   throw new ShapeError(`${what}: logits of shape ${formatShape(logits.shape)}, expected [rows, classes]`);
 }
 
-/** Flat index of each row's label. */
-export function labelIndices(labels: ArrayLike<number>, rows: number, classes: number): Int32Array {
+function checkedLabels(labels: ArrayLike<number>, rows: number, classes: number): Int32Array {
   if (labels.length !== rows)
     throw new InvalidArgumentError(`${labels.length} labels for ${rows} rows of logits`);
-  return Int32Array.from({ length: rows }, (_, row) => {
+  for (let row = 0; row < rows; row++) {
     const label = labels[row];
-    if (Number.isInteger(label) && label >= 0 && label < classes) return row * classes + label;
+    if (Number.isInteger(label) && label >= 0 && label < classes) continue;
     throw new InvalidArgumentError(`label ${label} of row ${row}, expected 0 to ${classes - 1}`);
-  });
+  }
+  return Int32Array.from(labels);
 }
 
 /** Cross entropy of each row with its label, `smoothing` of the weight spread over all classes. */
@@ -28,11 +28,14 @@ export function crossEntropies(
   smoothing: number,
 ): Tensor {
   const [rows, classes] = rowsOf(logits, 'crossEntropy');
-  const normaliser = tape.logSumExp(logits);
-  const own = tape.gather(logits, labelIndices(labels, rows, classes), [rows]);
-  if (smoothing === 0) return tape.subtract(normaliser, own);
-  const mean = tape.scale(tape.sum(logits, { axes: [1] }), smoothing / classes);
-  return tape.subtract(normaliser, tape.add(tape.scale(own, 1 - smoothing), mean));
+  const form = { labels: checkedLabels(labels, rows, classes), columns: classes, smoothing };
+  const [normalisers, losses] = [tape.empty([rows]), tape.empty([rows])];
+  tape.arithmetic.crossEntropies(logits.data, form, normalisers.data, losses.data);
+  return tape.record([logits], losses, (g) => {
+    const byLogits = tape.empty(logits.shape);
+    tape.arithmetic.crossEntropyGradient(logits.data, form, normalisers.data, g.data, byLogits.data);
+    return [byLogits];
+  });
 }
 
 /** log softmax along the last axis. */

@@ -7,6 +7,7 @@ import { mapped, paired, summedTo } from './elementwise.js';
 
 /** x repeated to `shape`, not recorded. */
 function spread(tape: Recorder, x: Tensor, shape: Shape): Tensor {
+  if (x.size === 1) return tape.filled(shape, x.item());
   const y = tape.filled(shape, 0);
   return paired(tape, 'add', y, x);
 }
