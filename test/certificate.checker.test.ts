@@ -1,7 +1,13 @@
 /** What the checker proves is true, tight where that is known, and covers rounding. */
 import { describe, expect, it } from 'vitest';
-import { cutAt } from '../src/certificate/checker.js';
-import { type Ball, type BoxClaim, CertificateChecker, type Proof } from '../src/certificate/index.js';
+import { cutAt, factsOf } from '../src/certificate/checker.js';
+import {
+  type Ball,
+  type BoxClaim,
+  CertificateChecker,
+  type Multipliers,
+  type Proof,
+} from '../src/certificate/index.js';
 import { CertificateMaker } from '../src/certify/certificates.js';
 import { claimNorms } from '../src/certify/norm-claims.js';
 import { ball, evaluate } from '../src/index.js';
@@ -48,7 +54,8 @@ describe.each(Object.keys(networkKinds))('any multipliers prove only what is tru
         expect(bound).toBeGreaterThan(exact ? smallest - 1e-10 : -Infinity);
       }
       // Every node's box and ball, and the bounds inside a half space, hold what they say.
-      known.facts.forEach(({ lower, upper, nominal, radius }, at) => {
+      known.facts.forEach(({ lower, upper, nominal, radius }, layer) => {
+        const at = checker.layers[layer].node;
         const outside = points.filter(
           (all) =>
             all[at].some((z, i) => !(z > lower[i] - 1e-12 && z < upper[i] + 1e-12)) ||
@@ -58,10 +65,11 @@ describe.each(Object.keys(networkKinds))('any multipliers prove only what is tru
       });
       checker.layers.forEach(({ op, from: [at] }) => {
         if (op !== 'relu') return;
-        const neuron = random.integer(0, checker.layers[at].size - 1);
+        const { node, size } = checker.layers[at];
+        const neuron = random.integer(0, size - 1);
         for (const active of [true, false]) {
           const cut = cutAt(known.facts[at], neuron, active, 0);
-          const inside = points.filter((all) => (active ? all[at][neuron] > 0 : all[at][neuron] < 0));
+          const inside = points.filter((all) => (active ? all[node][neuron] > 0 : all[node][neuron] < 0));
           const facts = cut && known.facts.with(at, cut);
           const bound = facts ? boundOf({ ...known, facts }, c, randomLeaf(random, sizes)) : Infinity;
           const below = inside.filter((all) => {
@@ -135,7 +143,7 @@ describe('bounds that are known', () => {
       relu: 1,
       neuron: i >> 1,
       active: i % 2 === 1,
-      multipliers: first,
+      proof: first,
     }));
     const certificate = {
       model: model.sha256,
@@ -157,6 +165,46 @@ describe('bounds that are known', () => {
     const neuron = lower.findIndex((low, i) => low < 0 && upper[i] > 0);
     expect(bound([], { relu: 0, neuron, sides: [leaf, leaf] })).toBeGreaterThanOrEqual(without);
     expect(() => bound(claims.toReversed().concat({ ...claims[0], relu: 0 }), leaf)).toThrow(/order/);
+  });
+
+  it('a box claim may be a tree of splits of earlier ReLUs', () => {
+    const model = linearNetwork(random, [5, 12, 8, 2]);
+    const checker = new CertificateChecker(model);
+    const center = random.vector(5, 0, 1);
+    const region = { kind: 'linf', eps: 0.3, clip: null } as const;
+    const known = derived(checker, region, center);
+    const [{ lower, upper }] = preActivations(known);
+    const split = Array.from(lower.keys()).filter((i) => lower[i] < 0 && upper[i] > 0);
+    const chords = chordLeaf(known, 0);
+    /** Splits of `neurons`, the slope of each side that of the ReLU there. */
+    const tree = ([neuron, ...rest]: number[], slope = chords.slope.slice(0, 12)): Proof =>
+      neuron === undefined
+        ? { slope, lambda: new Float32Array(1), inputLambda: 0 }
+        : {
+            relu: 0,
+            neuron,
+            sides: [tree(rest, slope.with(neuron, 1)), tree(rest, slope.with(neuron, 0))],
+          };
+    const boxed = (neurons: number[]) => {
+      const claims = [tree([]), tree(neurons)].flatMap((proof) =>
+        Array.from({ length: 16 }, (_, i) => ({ relu: 1, neuron: i >> 1, active: i % 2 === 1, proof })),
+      );
+      const facts = factsOf(known.problem, claims);
+      return preActivations({ ...known, facts })[1];
+    };
+    const points = samplePoints(random, ball('linf', center, 0.3), 0, 300);
+    let before = Infinity;
+    for (const count of [0, 2, 4]) {
+      const box = boxed(split.slice(0, count));
+      const width = sumOf(Array.from(box.upper, (high, i) => high - box.lower[i]));
+      expect(width).toBeLessThan(before - 1e-6);
+      before = width;
+      const outside = points.filter((x) =>
+        evaluateAll(model.graph, x)[3].some((z, i) => z < box.lower[i] - 1e-12 || z > box.upper[i] + 1e-12),
+      );
+      expect(outside).toEqual([]);
+    }
+    expect(split.length).toBeGreaterThanOrEqual(4);
   });
 
   it('two layers without a ReLU between them are one', () => {
@@ -191,10 +239,11 @@ describe('box claims from the engine', () => {
       inputLambda: 0.5,
       splits: new Int32Array(0),
     };
-    const { multipliers, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
+    const { proof, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
     expect(claim).toEqual({ relu: 2, neuron: 1, active: false });
-    expect([...multipliers.slope]).toEqual([0, 0, 1, 2, 3, 4]);
-    expect([...multipliers.lambda]).toEqual([0, 7]);
+    const { slope, lambda } = proof as Multipliers;
+    expect([...slope]).toEqual([0, 0, 1, 2, 3, 4]);
+    expect([...lambda]).toEqual([0, 7]);
     expect(() => maker.boxClaim({ ...evidence, lambda: Float32Array.of(7, 7) })).toThrow(/expected 4 and 1/);
     const leaf = { ...evidence, lambda: Float32Array.of(7), splits: Int32Array.of(1, 0, 1) };
     expect(() => maker.boxClaim(leaf)).toThrow(/relies on splits/);

@@ -49,7 +49,7 @@ function sample(kind: string, level: 'real' | 'float32', refined: boolean): Samp
       index: samples.length,
       assurance: level,
       ...(refined && {
-        boxes: [{ relu: first, neuron: 0, active: true, multipliers: cut(evidence.rows[0].leaves[0]) }],
+        boxes: [{ relu: first, neuron: 0, active: true, proof: cut(evidence.rows[0].leaves[0]) }],
         rows: evidence.rows.map(({ leaves: [leaf] }) => ({
           leaves: [true, false].map((active) => ({ ...leaf, splits: [{ relu: 0, neuron, active }] })),
         })),
@@ -172,6 +172,15 @@ const changes: Record<string, [Change, RegExp]> = {
   'norm not a number': [({ norms }) => ({ norms: norms.map(() => NaN) }), /norms/],
   'norm missing': [({ norms }) => ({ norms: norms.slice(1) }), /norms differs/],
   'norm too many': [({ norms }) => ({ norms: [...norms, 1] }), /norms differs/],
+  'norms that overflow': [
+    ({ norms, rows }) => ({
+      norms: norms.map(() => 1e308),
+      rows: firstLeaf(rows, ({ lambda }) => ({ lambda: lambda.map(() => 0) })),
+      eps: 2,
+      clip: null,
+    }),
+    /claimed|does not compute with/,
+  ],
   'assurance unknown': [() => ({ assurance: 'total' }), /assurance/],
   'NaN slope': [
     ({ rows }) => ({ rows: firstLeaf(rows, ({ slope }) => ({ slope: planted(slope, NaN) })) }),
@@ -239,8 +248,14 @@ const changes: Record<string, [Change, RegExp]> = {
   'row left out': [({ rows }) => ({ rows: rows.slice(1) }), /ends early/],
   'row doubled': [({ rows }) => ({ rows: [...rows, rows[0]] }), /bytes too many/],
   'box of no neuron': [
-    () => ({ boxes: [{ relu: 99, neuron: 0, active: true, multipliers: none }] }),
+    () => ({ boxes: [{ relu: 99, neuron: 0, active: true, proof: none }] }),
     /no neuron 0 in ReLU 99/,
+  ],
+  'box that relies on its own ReLU': [
+    ({ rows: [proof] }) => ({
+      boxes: [{ relu: 0, neuron: 0, active: true, proof: { relu: 0, neuron: 0, sides: [proof, proof] } }],
+    }),
+    /no neuron 0 in ReLU 0/,
   ],
 };
 

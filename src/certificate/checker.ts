@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import type { Model } from '../model/index.js';
 import { demand } from './arithmetic.js';
 import { lowerBound } from './dual.js';
-import { type Fact, type Problem, derive, regionOf } from './facts.js';
+import { type Fact, type Known, type Problem, derive, regionOf } from './facts.js';
 import { type BoxClaim, type Certificate, type Proof, readCertificate } from './format.js';
 import { type Layer, layersOf } from './network.js';
 import { hasNorm } from './norm.js';
@@ -87,36 +87,39 @@ export class CertificateChecker {
       demand(fine, `norm ${at} is claimed to be ${norms[at]}, which could not be proven`);
     });
     const problem = { layers, norms, assurance, region: regionOf(certificate, center) };
-    const facts = factsOf(problem, boxes);
+    const known = { ...problem, facts: factsOf(problem, boxes) };
     return Float64Array.from(rows, (proof, row) => {
       const c = new Float64Array(outputs);
       c[label] = 1;
       c[row < label ? row : row + 1] = -1;
-      return proven(problem, facts, c, proof);
+      return proven(known, layers.length - 1, c, proof);
     });
   }
 }
 
 /**
- * What is known of every node; before a ReLU, the box of what it takes is cut by what its claims prove.
+ * What is known of every layer; before a ReLU, the box of what it takes is cut by what its claims prove.
  *
  * @throws CertificateError if the claims leave nothing of a box, or are not in the order of the ReLUs.
  */
 export function factsOf(problem: Problem, boxes: readonly BoxClaim[]): Fact[] {
-  const { layers } = problem;
   const facts: Fact[] = [];
+  const known = { ...problem, facts };
   let next = 0;
-  layers.forEach(({ from, relu }, at) => {
+  problem.layers.forEach(({ from: [at], relu }, layer) => {
     for (; boxes[next]?.relu === relu; next++) {
-      const { neuron, active, multipliers } = boxes[next];
-      const row = new Float64Array(layers[from[0]].size);
+      const { neuron, active, proof } = boxes[next];
+      const row = new Float64Array(facts[at].lower.length);
       row[neuron] = active ? 1 : -1;
-      const bound = lowerBound(problem, facts, from[0], row, multipliers);
-      const cut = cutAt(facts[from[0]], neuron, active, bound);
-      demand(cut !== undefined, `box claim ${next} leaves nothing of neuron ${neuron}`);
-      facts[from[0]] = cut;
+      const bound = proven(known, at, row, proof);
+      const cut = cutAt(facts[at], neuron, active, bound);
+      demand(
+        cut !== undefined,
+        `box claim ${next} proves ${bound}, which leaves nothing of neuron ${neuron}`,
+      );
+      facts[at] = cut;
     }
-    facts.push(derive(problem, facts, at));
+    facts.push(derive(known, layer));
   });
   demand(next === boxes.length, 'box claims are not in the order of the ReLUs');
   return facts;
@@ -127,22 +130,17 @@ export function cutAt(fact: Fact, neuron: number, active: boolean, bound: number
   const [lower, upper] = [fact.lower.slice(), fact.upper.slice()];
   if (active) lower[neuron] = Math.max(lower[neuron], bound);
   else upper[neuron] = Math.min(upper[neuron], -bound);
-  return lower[neuron] > upper[neuron] ? undefined : { ...fact, lower, upper };
+  return lower[neuron] <= upper[neuron] ? { ...fact, lower, upper } : undefined;
 }
 
-/** The least bound of a proof's leaves; Infinity for those that have no point of the region. */
-function proven(problem: Problem, facts: readonly Fact[], row: Float64Array, proof: Proof): number {
-  const { layers } = problem;
-  const last = layers.length - 1;
-  if ('slope' in proof) {
-    const target = layers[last].op === 'reshape' ? layers[last].from[0] : last;
-    return lowerBound(problem, facts, target, row, proof);
-  }
+/** The least bound of `row^T z`, z the values of a layer, over a proof's leaves; Infinity for those without a point. */
+function proven(known: Known, target: number, row: Float64Array, proof: Proof): number {
+  if ('slope' in proof) return lowerBound(known, target, row, proof);
   const { relu, neuron, sides } = proof;
-  const [at] = layers.find((layer) => layer.relu === relu)!.from;
+  const [at] = known.layers.find((layer) => layer.relu === relu)!.from;
   const bounds = sides.map((side, i) => {
-    const cut = cutAt(facts[at], neuron, i === 0, 0);
-    return cut ? proven(problem, facts.with(at, cut), row, side) : Infinity;
+    const cut = cutAt(known.facts[at], neuron, i === 0, 0);
+    return cut ? proven({ ...known, facts: known.facts.with(at, cut) }, target, row, side) : Infinity;
   });
   return Math.min(...bounds);
 }

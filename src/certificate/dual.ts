@@ -1,7 +1,6 @@
 /** The value of the dual for given multipliers: what they prove, whatever they are. */
-import { type Fact, type Problem, type Region, magnitude } from './facts.js';
+import { type Known, type Region, magnitude } from './facts.js';
 import { LowerSum, checked, gamma, normUp, tiny, unit } from './arithmetic.js';
-import { ballChain } from './chain.js';
 import type { Multipliers } from './format.js';
 import { transposedTimes } from './matrix.js';
 
@@ -14,21 +13,22 @@ import { transposedTimes } from './matrix.js';
  * - affine: g^T (A x + b + r) is g^T b + fl(A^T g)^T x, less what |g| loses (facts.ts);
  * - relu: g^T relu(z) >= v^T z + sum_i phi_i - lambda/2 radius^2 for v = fl(slope g), any lambda >= 0, and
  *   phi_i the minimum of g relu(z) - v z + lambda/2 (z - nominal)^2 over z_i's box. Where the distance to
- *   nominal follows from what passes an earlier ReLU (chain.ts), that one pays instead of the radius: m =
- *   square lambda is added to its own lambda, and -m/2 (relu(z) - relu(nominal))^2 to its phi_i;
+ *   nominal follows from what passes an earlier ReLU, as (a + d)^2 <= (1 + t) a^2 + (1 + 1 / t) d^2 for all t > 0
+ *   (Lemma 7), that one pays instead of the radius: m = lambda (1 + t) norm^2 is added to its own lambda, and
+ *   -m/2 (relu(z) - relu(nominal))^2 to its phi_i;
  * - several readers of one node: the sum of their g, less u |sum| |x|;
  * - input: the minimum of g^T x over the region.
  */
 export function lowerBound(
-  problem: Problem,
-  facts: readonly Fact[],
+  known: Known,
   target: number,
   row: Float64Array,
-  { slope, lambda, inputLambda }: Multipliers,
+  multipliers: Multipliers,
 ): number {
-  const { layers, region } = problem;
+  const { layers, facts, region } = known;
+  const { slope, lambda, inputLambda } = multipliers;
   const total = new LowerSum();
-  /** m of the ReLU nodes. */
+  /** m of the ReLU layers. */
   const payments = new Float64Array(layers.length);
   const waiting: (Float64Array | undefined)[] = [];
   const give = (to: number, g: Float64Array): void => {
@@ -46,18 +46,24 @@ export function lowerBound(
       total.add(inputMinimum(region, g, inputLambda));
     } else if (op === 'add') {
       for (const input of from) give(input, g);
-    } else if (op === 'affine') {
-      g.forEach((value, i) => total.add(value * affine!.bias[i]));
-      give(from[0], transposedTimes(affine!.matrix, g));
+    } else if (affine) {
+      g.forEach((value, i) => total.add(value * affine.bias[i]));
+      give(from[0], transposedTimes(affine.matrix, g));
     } else {
-      const { nominal, radius, lower, upper } = facts[from[0]];
+      const { nominal, radius, lower, upper, path } = facts[from[0]];
       const [own, payment] = [lambda[relu], payments[at]];
       const v = g.map((value, i) => value * slope[features + i]);
-      v.forEach((value, i) => total.add(phi(g[i], value, own, payment, nominal[i], lower[i], upper[i])));
+      v.forEach((value, i) => total.add(phi(g[i], value, own, payment, [nominal[i], lower[i], upper[i]])));
       const whole = (own + payment) * (1 + gamma(1));
-      const chain = ballChain(problem, facts, from[0]);
-      total.add(-0.5 * whole * (chain?.rest ?? radius * radius) * (1 + gamma(3)));
-      if (chain) payments[chain.relu] += whole * chain.square;
+      const rest = path?.drift ?? radius;
+      // Close to d / a at the largest a, where nothing is then lost.
+      const t = path
+        ? Math.min(Math.max(rest / (path.norm * facts[path.relu].radius), 2 ** -60), 2 ** 60) || 1
+        : Infinity;
+      total.add(-0.5 * whole * rest * rest * (1 + 1 / t) * (1 + gamma(8)));
+      if (path)
+        payments[path.relu] =
+          (payments[path.relu] + whole * path.norm * path.norm * (1 + t)) * (1 + gamma(8));
       checked(payments, 'what a ReLU pays');
       give(from[0], v);
     }
@@ -78,7 +84,7 @@ function inputMinimum(region: Region, a: Float64Array, inputLambda: number): num
   a.forEach((value, i) => {
     ball.add(value * center[i]);
     box.add(value * center[i]);
-    box.add(phi(2 * price, price - value, lambda, 0, 0, lower[i], upper[i]));
+    box.add(phi(2 * price, price - value, lambda, 0, [0, lower[i], upper[i]]));
   });
   box.add(-(price + 0.5 * lambda * eps) * eps * (1 + gamma(3)));
   ball.add(kind === 'l2' ? -eps * normUp(a) * (1 + gamma(3)) : -Infinity);
@@ -109,15 +115,7 @@ function l1Price({ eps, lower, upper }: Region, a: Float64Array): number {
  * minimiser, but every p is sound. The computed q' is off by less than `slack`: t by 3 u scale, the
  * difference, product and sum by u each; the computed q(p) by less than 16 u of its terms.
  */
-function phi(
-  c: number,
-  v: number,
-  own: number,
-  m: number,
-  centre: number,
-  low: number,
-  high: number,
-): number {
+function phi(c: number, v: number, own: number, m: number, [centre, low, high]: readonly number[]): number {
   const [n, p] = [Math.min(centre, 0), Math.max(centre, 0)];
   const scale = Math.abs(c) + Math.abs(v) - m * n;
   const parabola = (t: number, lambda: number, from: number, to: number): number => {

@@ -1,39 +1,45 @@
-/** Reading a certificate file, version 2; docs/certificate-format.md describes it byte by byte. */
+/** Reading a certificate file, version 3; docs/certificate-format.md describes it byte by byte. */
 import { createHash } from 'node:crypto';
 import { CertificateError } from '../errors.js';
 import { demand } from './arithmetic.js';
 
 export const magic = 'BULWARK\n';
-export const version = 2;
+export const version = 3;
 const hashBytes = 32;
 const mostHeader = 2 ** 24;
 /** Splits above one leaf. */
 const mostDepth = 1000;
 
-export type Assurance = 'real' | 'float32';
+const number = (x: unknown): x is number => Number.isFinite(x);
+const numbers = (x: unknown): x is readonly number[] => Array.isArray(x) && x.every(number);
+const natural = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
+const hash = (x: unknown): x is string => typeof x === 'string' && /^[0-9a-f]{64}$/.test(x);
 
-/** The ball around an image, intersected with the clip range if there is one, in the units of the data. */
-export interface Ball {
-  readonly kind: 'l1' | 'l2' | 'linf';
-  readonly eps: number;
-  readonly clip: readonly [number, number] | null;
-}
-
-export interface Header extends Ball {
+/** What is valid for each key of the header, in the order of the file. */
+const valid = {
   /** SHA-256 of the ONNX bytes, and of mean and std as float64 (null without normalization), in hexadecimal. */
-  readonly model: string;
-  readonly normalization: string | null;
+  model: hash,
+  normalization: (x: unknown): x is string | null => x === null || hash(x),
   /** Index of the image in the data, and SHA-256 of its float64 values. */
-  readonly index: number;
-  readonly center: string;
+  index: natural,
+  center: hash,
+  /** The ball around the image, intersected with the clip range if there is one, in the units of the data. */
+  kind: (x: unknown): x is 'l1' | 'l2' | 'linf' => x === 'l1' || x === 'l2' || x === 'linf',
+  eps: (x: unknown): x is number => number(x) && x >= 0,
+  clip: (x: unknown): x is readonly [number, number] | null => x === null || (numbers(x) && x.length === 2),
   /** The rows are `y_label - y_j`, j ascending without the label. */
-  readonly label: number;
-  readonly assurance: Assurance;
+  label: natural,
+  assurance: (x: unknown): x is 'real' | 'float32' => x === 'real' || x === 'float32',
   /** What is claimed: every row is at least its margin, which is above 0. */
-  readonly margins: readonly number[];
-  /** For each node of the graph: if it is affine, an upper bound of the spectral norm of its chain. */
-  readonly norms: readonly number[];
-}
+  margins: (x: unknown): x is readonly number[] => numbers(x) && x.every((margin) => margin > 0),
+  /** For each layer of the model: if it is affine, an upper bound of the spectral norm of its chain. */
+  norms: numbers,
+};
+
+type Guarded<Guard> = Guard extends (x: unknown) => x is infer T ? T : never;
+export type Header = { readonly [Key in keyof typeof valid]: Guarded<(typeof valid)[Key]> };
+export type Ball = Pick<Header, 'kind' | 'eps' | 'clip'>;
+export type Assurance = Header['assurance'];
 
 /** What proves one bound. */
 export interface Multipliers {
@@ -45,42 +51,22 @@ export interface Multipliers {
   readonly inputLambda: number;
 }
 
-/** Says that the multipliers prove a lower bound of a pre-activation z (`active`), or of -z. */
+/** Multipliers, or a split: one proof for where a pre-activation is >= 0, one for where it is <= 0. */
+export type Proof =
+  Multipliers | { readonly relu: number; readonly neuron: number; readonly sides: readonly [Proof, Proof] };
+
+/** Says that the proof bounds a pre-activation z from below (`active`), or -z. */
 export interface BoxClaim {
   readonly relu: number;
   readonly neuron: number;
   readonly active: boolean;
-  readonly multipliers: Multipliers;
+  readonly proof: Proof;
 }
-
-/** Multipliers, or a split: one proof for where a pre-activation is >= 0, one for where it is <= 0. */
-export type Proof =
-  Multipliers | { readonly relu: number; readonly neuron: number; readonly sides: readonly [Proof, Proof] };
 
 export interface Certificate extends Header {
   readonly boxes: readonly BoxClaim[];
   readonly rows: readonly Proof[];
 }
-
-const number = Number.isFinite as (x: unknown) => boolean;
-const numbers = (x: unknown): x is number[] => Array.isArray(x) && x.every(number);
-const natural = (x: unknown): boolean => Number.isSafeInteger(x) && (x as number) >= 0;
-const hash = (x: unknown): boolean => typeof x === 'string' && /^[0-9a-f]{64}$/.test(x);
-
-/** What is valid for each key of the header, in the order of the file. */
-const valid: Record<keyof Header, (x: unknown) => boolean> = {
-  model: hash,
-  normalization: (x) => x === null || hash(x),
-  index: natural,
-  center: hash,
-  kind: (x) => x === 'l1' || x === 'l2' || x === 'linf',
-  eps: (x) => number(x) && (x as number) >= 0,
-  clip: (x) => x === null || (numbers(x) && x.length === 2),
-  label: natural,
-  assurance: (x) => x === 'real' || x === 'float32',
-  margins: (x) => numbers(x) && x.every((margin) => margin > 0),
-  norms: numbers,
-};
 
 /** The one form that a header has in a file: no key twice or besides, no number that others may read otherwise. */
 export function headerText(header: Header): string {
@@ -94,7 +80,7 @@ export function headerText(header: Header): string {
 export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Certificate {
   const end = bytes.length - hashBytes;
   demand(end >= magic.length + 8, `the file has only ${bytes.length} bytes`);
-  const reader = new Reader(new DataView(bytes.buffer, bytes.byteOffset, end), sizes);
+  const reader = new Reader(new DataView(bytes.buffer, bytes.byteOffset, end));
   demand(reader.text(magic.length) === magic, 'the file does not begin like a certificate');
   const found = reader.word();
   demand(found === version, `the format version is ${found}, expected ${version}`);
@@ -102,7 +88,15 @@ export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Ce
   const whole = checksum.equals(bytes.subarray(end));
   demand(whole, 'the checksum differs: the file is damaged, cut short or changed');
   const header = parseHeader(reader.text(reader.word()));
-  return { ...header, ...reader.payload(header.margins.length) };
+  const count = reader.word();
+  const boxes: BoxClaim[] = [];
+  while (boxes.length < count) {
+    const at = reader.neuron(sizes);
+    boxes.push({ ...at, active: reader.word() !== 0, proof: reader.proof(sizes.slice(0, at.relu)) });
+  }
+  const rows = header.margins.map(() => reader.proof(sizes));
+  demand(reader.left === 0, `${reader.left} bytes too many lie behind the last proof`);
+  return { ...header, boxes, rows };
 }
 
 function parseHeader(text: string): Header {
@@ -122,10 +116,11 @@ function parseHeader(text: string): Header {
 class Reader {
   #at = 0;
 
-  constructor(
-    private readonly view: DataView,
-    private readonly sizes: readonly number[],
-  ) {}
+  constructor(private readonly view: DataView) {}
+
+  get left(): number {
+    return this.view.byteLength - this.#at;
+  }
 
   word(): number {
     return this.view.getUint32(this.#take(4), true);
@@ -137,26 +132,23 @@ class Reader {
     return Buffer.from(buffer, byteOffset + this.#take(length), length).toString('utf8');
   }
 
-  payload(rowCount: number): Pick<Certificate, 'boxes' | 'rows'> {
-    const count = this.word();
-    const boxes: BoxClaim[] = [];
-    while (boxes.length < count) {
-      const at = this.#neuron();
-      const active = this.word() !== 0;
-      boxes.push({ ...at, active, multipliers: this.#multipliers(this.sizes.slice(0, at.relu)) });
-    }
-    const rows = Array.from({ length: rowCount }, () => this.#proof(0));
-    const left = this.view.byteLength - this.#at;
-    demand(left === 0, `${left} bytes too many lie behind the last proof`);
-    return { boxes, rows };
+  neuron(sizes: readonly number[]): { relu: number; neuron: number } {
+    const [relu, neuron] = [this.word(), this.word()];
+    demand(neuron < sizes[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
+    return { relu, neuron };
   }
 
-  /** The place of the next `bytes` bytes. */
-  #take(bytes: number): number {
-    const [at, left] = [this.#at, this.view.byteLength - this.#at];
-    demand(bytes <= left, `the file ends early: ${bytes} bytes expected at ${at}, ${left} left`);
-    this.#at += bytes;
-    return at;
+  /** A tree of splits of ReLUs of these sizes; its leaves are multipliers for each of them. */
+  proof(sizes: readonly number[], depth = 0): Proof {
+    demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
+    if (this.word() !== 0) {
+      const at = this.neuron(sizes);
+      return { ...at, sides: [this.proof(sizes, depth + 1), this.proof(sizes, depth + 1)] };
+    }
+    const features = sizes.reduce((a, b) => a + b, 0);
+    const slope = this.#floats(features, 'slope', -Infinity);
+    const lambda = this.#floats(sizes.length, 'lambda', 0);
+    return { slope, lambda, inputLambda: this.#floats(1, 'lambda', 0)[0] };
   }
 
   #floats(count: number, what: string, least: number): Float32Array {
@@ -167,22 +159,11 @@ class Reader {
     return values;
   }
 
-  #neuron(): { relu: number; neuron: number } {
-    const [relu, neuron] = [this.word(), this.word()];
-    demand(neuron < this.sizes[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
-    return { relu, neuron };
-  }
-
-  #proof(depth: number): Proof {
-    demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
-    if (this.word() === 0) return this.#multipliers(this.sizes);
-    return { ...this.#neuron(), sides: [this.#proof(depth + 1), this.#proof(depth + 1)] };
-  }
-
-  #multipliers(sizes: readonly number[]): Multipliers {
-    const features = sizes.reduce((a, b) => a + b, 0);
-    const slope = this.#floats(features, 'slope', -Infinity);
-    const lambda = this.#floats(sizes.length, 'lambda', 0);
-    return { slope, lambda, inputLambda: this.#floats(1, 'lambda', 0)[0] };
+  /** The place of the next `bytes` bytes. */
+  #take(bytes: number): number {
+    const at = this.#at;
+    demand(bytes <= this.left, `the file ends early: ${bytes} bytes expected at ${at}, ${this.left} left`);
+    this.#at += bytes;
+    return at;
   }
 }

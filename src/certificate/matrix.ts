@@ -1,7 +1,7 @@
 /** Affine maps as sparse matrices: one representation for every affine operator of the graph. */
 import { UnsupportedError } from '../errors.js';
-import type { Graph, GraphNode } from '../model/graph.js';
-import { sizeOf } from '../tensor.js';
+import type { GraphNode } from '../model/graph.js';
+import { type Shape, sizeOf } from '../tensor.js';
 import { checked } from './arithmetic.js';
 
 /** Entries of row i are `column[k], value[k]` for start[i] <= k < start[i + 1]. */
@@ -28,11 +28,25 @@ export function forEach({ rows, start, column, value }: Matrix, visit: Visit): v
   }
 }
 
-/** `A x`, in float64. */
-export function times(matrix: Matrix, x: Float64Array): Float64Array {
-  const y = new Float64Array(matrix.rows);
-  forEach(matrix, (i, j, a) => void (y[i] += a * x[j]));
-  return y;
+/** What the entries of each row come to, one after the other, beginning with `from`. */
+export function foldRows(
+  matrix: Matrix,
+  fold: (total: number, entry: number, column: number) => number,
+  from: Float64Array = new Float64Array(matrix.rows),
+): Float64Array {
+  const totals = from.slice();
+  forEach(matrix, (i, j, a) => void (totals[i] = fold(totals[i], a, j)));
+  return totals;
+}
+
+/** `A x + b`, in float64. */
+export function times(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
+  return foldRows(matrix, (sum, a, j) => sum + a * x[j], b);
+}
+
+/** `|A| x + b`, in float64. */
+export function magnitudeTimes(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
+  return foldRows(matrix, (sum, a, j) => sum + Math.abs(a) * x[j], b);
 }
 
 /** `A^T y`, in float64. */
@@ -40,18 +54,6 @@ export function transposedTimes(matrix: Matrix, y: Float64Array): Float64Array {
   const x = new Float64Array(matrix.columns);
   forEach(matrix, (i, j, a) => void (x[j] += a * y[i]));
   return x;
-}
-
-/** `|A|`. */
-export function magnitudes(matrix: Matrix): Matrix {
-  return { ...matrix, value: matrix.value.map(Math.abs) };
-}
-
-/** For each row what its entries' absolute values come to, one after the other. */
-export function foldRows(matrix: Matrix, fold: (total: number, magnitude: number) => number): Float64Array {
-  const result = new Float64Array(matrix.rows);
-  forEach(matrix, (i, _, a) => void (result[i] = fold(result[i], Math.abs(a))));
-  return result;
 }
 
 export function transpose(matrix: Matrix): Matrix {
@@ -80,66 +82,50 @@ export function product(a: Matrix, b: Matrix): Matrix | undefined {
 }
 
 /**
- * The matrix of a node, exactly as stored.
+ * The matrix of a node that reads a feature map of shape `from`, exactly as stored.
  *
  * @throws UnsupportedError where it would not fit into memory.
  */
-export function matrixOf(node: AffineNode, graph: Graph): Matrix {
-  const from = graph.nodes[node.input].shape;
-  const [rows, columns] = [sizeOf(node.shape), sizeOf(from)];
-  return fromEntries(`node '${node.name}'`, rows, columns, (put) => {
-    for (let i = 0; i < rows; i++) {
-      if (node.op === 'linear') for (let j = 0; j < columns; j++) put(i, j, node.weight[i * columns + j]);
-      else if (node.op === 'conv') convolutionRow(node, from, i, put);
-      else if (node.op === 'scale') put(i, i, node.scale[i]);
-      else if (node.indices[i] >= 0) put(i, node.indices[i], 1);
+export function matrixOf(node: AffineNode, from: Shape): Matrix {
+  const columns = sizeOf(from);
+  return fromEntries(`node '${node.name}'`, sizeOf(node.shape), columns, (put) => {
+    if (node.op === 'conv') convolution(node, from, put);
+    else if (node.op === 'scale') node.scale.forEach((a, i) => put(i, i, a));
+    else if (node.op === 'index') node.indices.forEach((j, i) => j >= 0 && put(i, j, 1));
+    else node.weight.forEach((a, k) => put(Math.floor(k / columns), k % columns, a));
+  });
+}
+
+/** Weight k joins one input channel to one output channel, in each place of the output that sees no padding. */
+function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put: Visit): void {
+  const { weight, kernel, strides, dilations, pads, group } = node;
+  const [outputs, height, width] = node.shape;
+  const inputs = from[0] / group;
+  weight.forEach((value, k) => {
+    const [p, q] = [Math.floor(k / kernel[1]) % kernel[0], k % kernel[1]];
+    const pair = Math.floor(k / (kernel[0] * kernel[1]));
+    const output = Math.floor(pair / inputs);
+    const input = Math.floor((output * group) / outputs) * inputs + (pair % inputs);
+    for (let place = 0; place < height * width; place++) {
+      const y = Math.floor(place / width) * strides[0] - pads[0] + p * dilations[0];
+      const x = (place % width) * strides[1] - pads[1] + q * dilations[1];
+      if (y < 0 || y >= from[1] || x < 0 || x >= from[2]) continue;
+      put(output * height * width + place, (input * from[1] + y) * from[2] + x, value);
     }
   });
 }
 
-function convolutionRow(
-  node: Extract<GraphNode, { op: 'conv' }>,
-  [channels, height, width]: readonly number[],
-  row: number,
-  put: Visit,
-): void {
-  const [out, outHeight, outWidth] = node.shape;
-  const o = Math.floor(row / (outHeight * outWidth));
-  const top = (Math.floor(row / outWidth) % outHeight) * node.strides[0] - node.pads[0];
-  const left = (row % outWidth) * node.strides[1] - node.pads[1];
-  const perGroup = channels / node.group;
-  const first = Math.floor(o / (out / node.group)) * perGroup;
-  let weight = o * perGroup * node.kernel[0] * node.kernel[1];
-  for (let c = first; c < first + perGroup; c++) {
-    for (let p = 0; p < node.kernel[0]; p++) {
-      for (let q = 0; q < node.kernel[1]; q++, weight++) {
-        const [y, x] = [top + p * node.dilations[0], left + q * node.dilations[1]];
-        if (y < 0 || y >= height || x < 0 || x >= width) continue;
-        put(row, (c * height + y) * width + x, node.weight[weight]);
-      }
-    }
-  }
-}
-
-export function biasOf(node: AffineNode): Float64Array {
-  const { op, shape } = node;
-  const bias = new Float64Array(sizeOf(shape));
-  if (op === 'linear') bias.set(node.bias);
-  else if (op === 'scale') bias.set(node.shift);
-  else if (op === 'conv')
-    bias.forEach((_, i) => (bias[i] = node.bias[Math.floor(i / (shape[1] * shape[2]))]));
-  return checked(bias, `the bias of node '${node.name}'`);
-}
-
 function fromEntries(name: string, rows: number, columns: number, entries: (put: Visit) => void): Matrix {
-  const tooLarge = (): UnsupportedError =>
-    new UnsupportedError(`${name} is too large for the checker: it takes at most ${mostEntries} entries`);
-  if (Math.max(rows, columns) > mostEntries) throw tooLarge();
+  const limit = (count: number): void => {
+    if (count <= mostEntries) return;
+    throw new UnsupportedError(`${name} is too large for the checker: at most ${mostEntries} entries`);
+  };
+  limit(Math.max(rows, columns));
   const start = new Int32Array(rows + 1);
   let count = 0;
   entries((row) => {
     start[row + 1]++;
-    if (++count > mostEntries) throw tooLarge();
+    limit(++count);
   });
   for (let i = 0; i < rows; i++) start[i + 1] += start[i];
   const [next, column, value] = [start.slice(), new Int32Array(count), new Float64Array(count)];

@@ -9,27 +9,30 @@
  * values only. What bounds C' bounds C with `e` added: its norm, and the norm and entries of a row.
  */
 import type { Graph } from '../model/graph.js';
-import { sizeOf } from '../tensor.js';
-import { gamma, normUp, tiny } from './arithmetic.js';
-import { type AffineNode, type Matrix, biasOf, foldRows, matrixOf, product } from './matrix.js';
+import { type Shape, sizeOf } from '../tensor.js';
+import { checked, gamma, normUp, tiny } from './arithmetic.js';
+import { type AffineNode, type Matrix, foldRows, matrixOf, product } from './matrix.js';
 
-/** One node of the graph, with the same number. */
+/** One node of the graph; those that only reshape are left out, and seen through. */
 export interface Layer {
-  readonly op: 'input' | 'affine' | 'relu' | 'add' | 'reshape';
-  readonly shape: readonly number[];
+  /** Its number in the graph. */
+  readonly node: number;
+  readonly op: 'input' | 'affine' | 'relu' | 'add';
+  readonly shape: Shape;
   readonly size: number;
-  /** The nodes that it reads, seen through those that only reshape. */
+  /** The layers that it reads. */
   readonly from: readonly number[];
-  /** Which ReLU this is, in graph order (else -1), and how many features those before this node have. */
+  /** Which ReLU this is, in graph order (else -1), and how many features those before this layer have. */
   readonly relu: number;
   readonly features: number;
+  /** Of op affine. */
   readonly affine?: Affine;
 }
 
 export interface Affine {
   readonly matrix: Matrix;
   readonly bias: Float64Array;
-  /** The node that the chain reads, and its composition, within `error` in Frobenius norm. */
+  /** The layer that the chain reads, and its composition, within `error` in Frobenius norm. */
   readonly start: number;
   readonly chain: Matrix;
   readonly error: number;
@@ -41,35 +44,50 @@ export interface Affine {
 /** @throws UnsupportedError or CertificateError for weights that the checker does not compute with. */
 export function layersOf(graph: Graph): Layer[] {
   const layers: Layer[] = [];
+  const layerOf: number[] = [];
   let [relus, features] = [0, 0];
-  for (const node of graph.nodes) {
+  graph.nodes.forEach((node, at) => {
     const { op, shape } = node;
     const inputs = op === 'input' ? [] : op === 'add' ? node.inputs : [node.input];
-    const from = inputs.map((input) => (layers[input].op === 'reshape' ? layers[input].from[0] : input));
-    const common = { shape, size: sizeOf(shape), from, relu: op === 'relu' ? relus++ : -1, features };
-    if (op === 'relu') features += common.size;
-    if (op === 'input' || op === 'relu' || op === 'add' || op === 'reshape') layers.push({ op, ...common });
-    else
-      layers.push({
-        op: 'affine',
-        ...common,
-        affine: affineOf(node, graph, from[0], layers[from[0]].affine),
-      });
-  }
+    const from = inputs.map((input) => layerOf[input]);
+    layerOf.push(op === 'reshape' ? from[0] : layers.length);
+    if (op === 'reshape') return;
+    const size = sizeOf(shape);
+    const common = { node: at, shape, size, from, relu: op === 'relu' ? relus++ : -1, features };
+    if (op === 'relu') features += size;
+    if (op === 'input' || op === 'relu' || op === 'add') layers.push({ op, ...common });
+    else {
+      const affine = affineOf(node, graph.nodes[node.input].shape, from[0], layers[from[0]].affine);
+      layers.push({ op: 'affine', ...common, affine });
+    }
+  });
   return layers;
 }
 
-/** @param before the affine node that it reads, if it is one. */
-function affineOf(node: AffineNode, graph: Graph, from: number, before?: Affine): Affine {
-  const matrix = matrixOf(node, graph);
+/** @param before the affine layer that it reads, if it is one. */
+function affineOf(node: AffineNode, shape: Shape, from: number, before?: Affine): Affine {
+  const matrix = matrixOf(node, shape);
+  // One constant for each feature, or for all features of a channel.
+  const constants = node.op === 'scale' ? node.shift : node.op === 'index' ? [0] : node.bias;
+  const bias = new Float64Array(matrix.rows).map(
+    (_, i) => constants[Math.floor((i * constants.length) / matrix.rows)],
+  );
   const joined = before && product(matrix, before.chain);
   const [start, chain] = joined ? [before.start, joined] : [from, matrix];
   const rounding = joined ? gamma(matrix.columns) * normUp(before.chain.value) : 0;
   const error = joined ? (normUp(matrix.value) * (before.error + rounding) + tiny) * (1 + gamma(3)) : 0;
   // gamma also pays for a product with these.
-  const up = 1 + gamma(chain.columns);
+  const exact = (row: number): number => (row + error) * (1 + gamma(chain.columns));
   const squares = foldRows(chain, (total, entry) => total + entry ** 2);
-  const rowNorms = squares.map((square) => (Math.sqrt(square + tiny) + error) * up);
-  const rowMaxima = foldRows(chain, Math.max).map((entry) => (entry + error) * up);
-  return { matrix, bias: biasOf(node), start, chain, error, rowNorms, rowMaxima };
+  const rowNorms = squares.map((square) => exact(Math.sqrt(square + tiny)));
+  const rowMaxima = foldRows(chain, (most, entry) => Math.max(most, Math.abs(entry))).map(exact);
+  return {
+    matrix,
+    bias: checked(bias, `the bias of node '${node.name}'`),
+    start,
+    chain,
+    error,
+    rowNorms,
+    rowMaxima,
+  };
 }

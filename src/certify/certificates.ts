@@ -105,12 +105,12 @@ export class CertificateMaker {
         `a box of ReLU ${relu} has ${box.slope.length} slope and ${box.lambda.length} lambda, expected ${features} and ${relus}`,
       );
     }
-    const multipliers = {
+    const proof = {
       slope: Float32Array.from(slope),
       lambda: Float32Array.from(lambda),
       inputLambda: box.inputLambda,
     };
-    return { relu, neuron: feature, active: sign > 0, multipliers };
+    return { relu, neuron: feature, active: sign > 0, proof };
   }
 
   /**
@@ -190,22 +190,27 @@ export function encodeCertificate(certificate: Certificate): Uint8Array {
   const text = Buffer.from(headerText(certificate));
   const parts: Uint8Array[] = [Buffer.from(magic, 'latin1'), words([version, text.length]), text];
   parts.push(words([certificate.boxes.length]));
-  for (const { multipliers, ...side } of certificate.boxes)
-    parts.push(words([side.relu, side.neuron, side.active ? 1 : 0]), ...multiplierBytes(multipliers));
-  const pending = certificate.rows.toReversed();
-  for (let proof = pending.pop(); proof; proof = pending.pop()) {
-    if ('slope' in proof) parts.push(words([0]), ...multiplierBytes(proof));
-    else {
-      parts.push(words([1, proof.relu, proof.neuron]));
-      pending.push(...proof.sides.toReversed());
-    }
-  }
+  for (const { relu, neuron, active, proof } of certificate.boxes)
+    parts.push(words([relu, neuron, active ? 1 : 0]), ...proofBytes(proof));
+  for (const proof of certificate.rows) parts.push(...proofBytes(proof));
   const body = Buffer.concat(parts);
   return Buffer.concat([body, createHash('sha256').update(body).digest()]);
 }
 
-function multiplierBytes({ slope, lambda, inputLambda }: Multipliers): Uint8Array[] {
-  return [floats(slope), floats(lambda), floats([inputLambda])];
+/** Split by split, the active side first. */
+function* proofBytes(root: Proof): Generator<Uint8Array> {
+  const pending = [root];
+  for (let proof = pending.pop(); proof; proof = pending.pop()) {
+    if ('slope' in proof) {
+      yield words([0]);
+      yield floats(proof.slope);
+      yield floats(proof.lambda);
+      yield floats([proof.inputLambda]);
+    } else {
+      yield words([1, proof.relu, proof.neuron]);
+      pending.push(...proof.sides.toReversed());
+    }
+  }
 }
 
 function words(values: readonly number[]): Uint8Array {

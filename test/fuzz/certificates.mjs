@@ -45,7 +45,7 @@ function split(file) {
 function joined(text, payload) {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
-  return sealed(Buffer.concat([Buffer.from('BULWARK\n\x02\0\0\0', 'latin1'), length, text, payload]));
+  return sealed(Buffer.concat([Buffer.from('BULWARK\n\x03\0\0\0', 'latin1'), length, text, payload]));
 }
 
 const sealed = (body) => Buffer.concat([body, createHash('sha256').update(body).digest()]);

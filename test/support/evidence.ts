@@ -39,7 +39,7 @@ export function derived(
 
 /** What multipliers prove of `row^T y`, y the output. */
 export function boundOf({ problem, facts }: Derived, row: Float64Array, multipliers: Multipliers): number {
-  return lowerBound(problem, facts, problem.layers.length - 1, row, multipliers);
+  return lowerBound({ ...problem, facts }, problem.layers.length - 1, row, multipliers);
 }
 
 /** What is known of what each ReLU takes. */
