@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { zipSync } from 'fflate';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readCertificate } from '../src/certificate/format.js';
+import { readCertificate, version } from '../src/certificate/format.js';
 import { loadModel, readArray } from '../src/index.js';
 import { npyFloat64, temporaryFolder } from './support/array-files.js';
 import { failure, says } from './support/failure.js';
@@ -225,7 +225,7 @@ describe('array files', () => {
 
 describe('certificates', () => {
   const file = (header: string, length: number, ...counts: number[]): Buffer => {
-    const words = Buffer.from(Uint32Array.from([2, length]).buffer);
+    const words = Buffer.from(Uint32Array.from([version, length]).buffer);
     const body = [Buffer.from('BULWARK\n'), words, Buffer.from(header)];
     const bytes = Buffer.concat([...body, Buffer.from(Uint32Array.from(counts).buffer)]);
     return Buffer.concat([bytes, createHash('sha256').update(bytes).digest()]);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { magic, version } from '../../dist/certificate/format.js';
 import { CertificateChecker } from '../../dist/certificate/index.js';
 import { Verifier, certify, evaluate, loadModel } from '../../dist/index.js';
 import { network } from './network.mjs';
@@ -45,7 +46,7 @@ function split(file) {
 function joined(text, payload) {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(text.length);
-  return sealed(Buffer.concat([Buffer.from('BULWARK\n\x03\0\0\0', 'latin1'), length, text, payload]));
+  return sealed(Buffer.concat([Buffer.from(magic), Buffer.from([version, 0, 0, 0]), length, text, payload]));
 }
 
 const sealed = (body) => Buffer.concat([body, createHash('sha256').update(body).digest()]);
