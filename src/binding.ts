@@ -133,7 +133,7 @@ export interface NativeSearchResult {
   lower: Float64Array;
   /** `[n]` 1 where the time limit cut this image short. */
   timedOut: Uint8Array;
-  /** `[n]` subproblems bounded. */
+  /** `[n]` subproblems bounded, those of boxes included. */
   subproblems: Float64Array;
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
   leaves?: NativeLeaf[][];

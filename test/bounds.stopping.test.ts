@@ -3,7 +3,16 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { AbortError, type Bounds, ClosedError, type Model, Verifier, ballL2, outputs } from '../src/index.js';
+import {
+  AbortError,
+  type Bounds,
+  ClosedError,
+  type Model,
+  Verifier,
+  ballL2,
+  ballLinf,
+  outputs,
+} from '../src/index.js';
 import { failure } from './support/failure.js';
 import { Random, linearNetwork } from './support/random-networks.js';
 
@@ -54,6 +63,54 @@ it('a first call is aborted while it computes the norms of large matrices', asyn
     delays.push(await abortDelay(call, 60));
   }
   expect(Math.min(...delays)).toBeLessThan(100);
+});
+
+it(
+  'a time limit holds for every stage: norms, boxes, bounds, searches and proofs',
+  { timeout: 60_000 },
+  async () => {
+    const one = new Verifier({ threads: 1 });
+    const wide = linearNetwork(new Random(5), [200, 2200, 2200, 10]);
+    const center = new Random(6).vector(200, 0, 1);
+    await one.forward(wide, center); // the network is made on the first call
+    const common = { specification: outputs(), iterations: 2 ** 30, timeLimit: 1 } as const;
+    const slow: string[] = [];
+    for (const around of [ballL2(center, 0.5), ballLinf(center, 0.05)]) {
+      for (const options of [
+        { ...common, method: 'joint' },
+        { ...common, method: 'joint', boxes: 'crown' },
+        { ...common, method: 'complete', boxes: 'optimised', boxSubproblems: 2 ** 16 },
+      ] as const) {
+        const before = process.cpuUsage();
+        const { lower, timedOut } = await one.bounds(wide, around, options);
+        const { user, system } = process.cpuUsage(before);
+        const seconds = (user + system) / 1e6;
+        expect(timedOut).toEqual([true]);
+        expect(lower.some((bound) => bound > 0)).toBe(false);
+        if (seconds > 1.5) slow.push(`${around.kind} ${options.method} ${seconds.toFixed(2)} s`);
+      }
+    }
+    expect(slow).toEqual([]);
+    await one.close();
+  },
+);
+
+it('what is proven when the time ends is returned', async () => {
+  const small = linearNetwork(new Random(7), [20, 60, 60, 60, 5]);
+  // Many times the images that there is time for; batches of 256 are proven one after the other.
+  const centers = Array.from({ length: 40_000 }, (_, i) => new Random(i).vector(20, 0, 1));
+  const { lower, timedOut } = await verifier.bounds(small, ballLinf(centers, 0.05), {
+    specification: outputs(),
+    method: 'crown',
+    timeLimit: 3,
+  });
+  expect(timedOut[0]).toBe(false);
+  expect(timedOut.at(-1)).toBe(true);
+  const unproven = timedOut.flatMap((late, i) =>
+    late || lower.subarray(5 * i, 5 * i + 5).every(Number.isFinite) ? [] : [i],
+  );
+  expect(unproven).toEqual([]);
+  expect(lower.at(-1)).toBe(-Infinity);
 });
 
 it('close() ends calls under way and calls that wait', async () => {

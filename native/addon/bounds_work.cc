@@ -26,12 +26,18 @@ class BoundsWorker final : public PromiseWorker {
  private:
   void execute() override {
     Workers workers(*pool_);
-    result_ = computeBounds(
-        model_->prepared, region_, specification_, options_, workers, [this] { return cancelled(); },
-        [this](long done, long total) { progress(done, total); });
-    if (!proof_) return;
     const StopCheck stop = [this] { return cancelled(); };
-    prove(model_->proof(stop, onPool(*pool_)), region_, specification_, *proof_, *pool_, stop, result_);
+    const bulwark::Progress report = [this](long done, long total) { progress(done, total); };
+    if (!proof_) {
+      result_ = computeBounds(model_->prepared, region_, specification_, options_, workers, stop, report);
+      return;
+    }
+    const ProofModelSource source = [this](const StopCheck& stopOrLate) {
+      return model_->proof(needsBalls(region_, options_.method), stopOrLate, onPool(*pool_));
+    };
+    const ProvenBounds proven{model_->prepared, region_, specification_, options_, *proof_,
+                              source,           workers, *pool_,         stop,     report};
+    result_ = proven.compute();
   }
 
   Napi::Value result(Napi::Env env) override {

@@ -1,6 +1,7 @@
 #include "addon/network_object.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 #include "addon/arguments.h"
@@ -66,15 +67,22 @@ Model::Model(std::vector<graph::Node> nodes)
       outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)),
       graph_(std::move(nodes)) {}
 
-ProofModel Model::proof(const StopCheck& stop, const ParallelFor& parallel) const {
-  if (!prepared.computeNorms(stop, parallel)) throw std::runtime_error("stopped before the norms were there");
+std::optional<ProofModel> Model::proof(bool balls, const StopCheck& stop, const ParallelFor& parallel) const {
+  if (balls && !prepared.computeNorms(stop, parallel)) return {};
   const std::lock_guard lock(mutex_);
-  if (!proof_) {
-    proof_.emplace(graph_, [&](const Affine& affine) {
+  std::optional<proof::ProofNetwork>& proof = proofs_[balls];
+  if (!proof) {
+    const auto norm = [&](const Affine& affine) {
+      if (!balls) return std::numeric_limits<double>::infinity();  // the Frobenius norm will do
       const auto known = std::find(network.affines.begin(), network.affines.end(), affine);
-      if (known == network.affines.end()) return spectralNormBound(affine, parallel);
+      if (known == network.affines.end()) return spectralNormBound(affine, parallel, stopAt(stop));
       return prepared.norms().spectral[known - network.affines.begin()];
-    });
+    };
+    try {
+      proof.emplace(graph_, norm);
+    } catch (const Stopped&) {
+      return {};
+    }
   }
   const auto positions = [](const std::vector<int32_t>& proven, const std::vector<int32_t>& engine) {
     std::vector<int32_t> at(engine.size()), out;
@@ -82,9 +90,10 @@ ProofModel Model::proof(const StopCheck& stop, const ParallelFor& parallel) cons
     for (int32_t feature : proven) out.push_back(at[feature]);
     return out;
   };
-  const Network& exact = proof_->network();
+  const Network& exact = proof->network();
   const int output = static_cast<int>(exact.nodes.size()) - 1;
-  return {*proof_, positions(exact.order(0), inputOrder), positions(exact.order(output), outputOrder)};
+  return ProofModel{*proof, positions(exact.order(0), inputOrder),
+                    positions(exact.order(output), outputOrder)};
 }
 
 NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {

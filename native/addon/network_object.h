@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,14 +24,14 @@ class Model {
   const Prepared prepared;
   const std::vector<int32_t> inputOrder, outputOrder;  // [stored position] = ONNX feature
 
-  /// Made on first use; norms that the engine has proven are not proven again. Throws std::runtime_error
-  /// where `stop` fires first.
-  ProofModel proof(const StopCheck& stop, const ParallelFor& parallel) const;
+  /// Made on first use; nothing where `stop` fires first. Norms that the engine has proven are not proven
+  /// again; without `balls`, for regions whose boxes say all that their balls do, no spectral norm is.
+  std::optional<ProofModel> proof(bool balls, const StopCheck& stop, const ParallelFor& parallel) const;
 
  private:
   const std::vector<graph::Node> graph_;
   mutable std::mutex mutex_;
-  mutable std::optional<proof::ProofNetwork> proof_;
+  mutable std::array<std::optional<proof::ProofNetwork>, 2> proofs_;  // by `balls`
 };
 
 class NetworkObject : public Napi::ObjectWrap<NetworkObject> {

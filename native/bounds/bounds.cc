@@ -60,7 +60,7 @@ void append(RowResults rows, const Region& region, int first, int count, int row
 
 BoundsResult computeBounds(const Prepared& prepared, const Region& region, const Specification& specification,
                            const BoundsOptions& options, Workers& workers, const StopCheck& stop,
-                           const Progress& progress) {
+                           const Progress& progress, const Settled<BoundsResult>& settled) {
   const StopCheck stopOrLate = withTimeLimit(stop, options.timeLimit);
   const int rowCount = specification.rowCount;
   const int inputs = prepared.network.inputSize();
@@ -94,12 +94,13 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
     if (options.method == Method::lip) {
       append(lipschitzRows(source, *images, specification, first), region, first, count, rowCount, inputs,
              result);
-      continue;
+    } else {
+      moveClaims(*images, first, result.boxes);
+      append(boundRows(source, *images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
+                       {.coefficients = options.coefficients, .multipliers = options.multipliers}),
+             region, first, count, rowCount, inputs, result);
     }
-    moveClaims(*images, first, result.boxes);
-    append(boundRows(source, *images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
-                     {.coefficients = options.coefficients, .multipliers = options.multipliers}),
-           region, first, count, rowCount, inputs, result);
+    if (settled) settled(first, count, result);
   }
   return result;
 }

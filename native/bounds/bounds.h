@@ -22,9 +22,13 @@ struct BoundsResult {
   std::vector<double> offset;            // [count][rowCount]: row >= slope^T x + offset on the region
 };
 
+/// Told of each batch of images, one after the other, as soon as their part of the result is there.
+template <class Result>
+using Settled = std::function<void(int first, int count, Result&)>;
+
 /// Float32 arithmetic, not yet enclosed: `lower` can exceed the exact dual value by rounding.
 BoundsResult computeBounds(const Prepared& prepared, const Region& region, const Specification& specification,
                            const BoundsOptions& options, Workers& workers, const StopCheck& stop,
-                           const Progress& progress);
+                           const Progress& progress, const Settled<BoundsResult>& settled = {});
 
 }  // namespace bulwark

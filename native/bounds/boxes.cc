@@ -118,9 +118,7 @@ void moveClaims(Images& images, int first, std::vector<BoxClaim>& into) {
 std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& region, int first, int count,
                                     const BoundsOptions& options, Workers& workers, const StopCheck& stop,
                                     BoxRefiner* refiner) {
-  // Around a box, the ball of its half diagonal serves only methods that have nothing else.
-  const bool needsBall = options.method == Method::sdpCrown || options.method == Method::lip;
-  const bool balls = region.kind != InputKind::box || needsBall;
+  const bool balls = needsBalls(region, options.method);
   if (balls && !prepared.computeNorms(stop, workers.parallel())) return nullptr;
   auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
   workers.each(images->blocks(), [&](int block, Backend& backend) {

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <utility>
 
+#include "bounds/problem.h"
 #include "kernels/backend.h"
+#include "network/symmetric_band.h"
 
 namespace bulwark {
 
@@ -54,6 +57,12 @@ inline DualPreset presetOf(Method method) {
   }
 }
 
+/// Whether bounds need balls around the nominal run. Around a box, the ball of its half diagonal serves only
+/// methods that have nothing else.
+inline bool needsBalls(const Region& region, Method method) {
+  return region.kind != InputKind::box || method == Method::sdpCrown || method == Method::lip;
+}
+
 /// Returns true when the work should stop (abort or time limit); polled between ascent steps.
 using StopCheck = std::function<bool()>;
 /// `stop`, or `seconds` from now where that is above 0.
@@ -62,6 +71,13 @@ inline StopCheck withTimeLimit(StopCheck stop, double seconds) {
   using Clock = std::chrono::steady_clock;
   return [stop = std::move(stop), start = Clock::now(), seconds] {
     return stop() || std::chrono::duration<double>(Clock::now() - start).count() > seconds;
+  };
+}
+/// Thrown by `stopAt`, out of computations that have no result of what is done.
+class Stopped final : public std::exception {};
+inline Checkpoint stopAt(const StopCheck& stop) {
+  return [&stop] {
+    if (stop()) throw Stopped();
   };
 }
 /// Work units done, of a total.

@@ -30,14 +30,20 @@ bool Prepared::computeNorms(const StopCheck& stop, const ParallelFor& parallel) 
   norms_.rowNorm.resize(count);
   norms_.rowMax.resize(count);
   if (std::find(known_.begin(), known_.end(), 0) == known_.end()) return true;
-  parallel(static_cast<int>(count), [&](int index) {
+  const Checkpoint checkpoint = stopAt(stop);
+  const auto compute = [&](int index) {
     if (known_[index] || stop()) return;
     const Affine& affine = network.affines[index];
     norms_.rowNorm[index] = roundedUp(rowNorms(affine));
     norms_.rowMax[index] = roundedUp(rowMaxima(affine));
-    norms_.spectral[index] = spectralNormBound(affine, parallel);
+    norms_.spectral[index] = spectralNormBound(affine, parallel, checkpoint);
     known_[index] = 1;
-  });
+  };
+  try {
+    parallel(static_cast<int>(count), compute);
+  } catch (const Stopped&) {
+    return false;
+  }
   return std::find(known_.begin(), known_.end(), 0) == known_.end();
 }
 

@@ -121,9 +121,10 @@ std::vector<Pair> halfOfFrequencies(Pair cells, Pair twist) {
 }
 
 std::vector<double> estimate(const Embedding& embedding, const std::vector<Pair>& frequencies, Pair twist,
-                             const ParallelFor& parallel) {
+                             const ParallelFor& parallel, const Checkpoint& checkpoint) {
   std::vector<double> result(frequencies.size());
   parallel(static_cast<int>(frequencies.size()), [&](int f) {
+    checkpoint();
     result[f] = estimateLargestEigenvalue(embedding.blockGram(frequencies[f], twist).matrix);
   });
   return result;
@@ -151,17 +152,17 @@ std::vector<Pair> nearPeaks(const std::vector<Pair>& frequencies, const std::vec
 
 }  // namespace
 
-double circularNormBound(const Conv& conv, const ParallelFor& parallel) {
+double circularNormBound(const Conv& conv, const ParallelFor& parallel, const Checkpoint& checkpoint) {
   const Embedding embedding(conv);
   const Pair cells = embedding.cells();
   const std::vector<Pair> plain = halfOfFrequencies(cells, {0, 0});
-  const std::vector<double> estimates = estimate(embedding, plain, {0, 0}, parallel);
+  const std::vector<double> estimates = estimate(embedding, plain, {0, 0}, parallel, checkpoint);
 
   Pair best = {0, 0};
   double smallest = *std::max_element(estimates.begin(), estimates.end());
   for (const Pair twist : {Pair{0, 1}, Pair{1, 0}, Pair{1, 1}}) {
     const std::vector<double> others =
-        estimate(embedding, nearPeaks(plain, estimates, cells, twist), twist, parallel);
+        estimate(embedding, nearPeaks(plain, estimates, cells, twist), twist, parallel, checkpoint);
     const double largest = *std::max_element(others.begin(), others.end());
     if (largest < smallest) {
       smallest = largest;
@@ -173,6 +174,7 @@ double circularNormBound(const Conv& conv, const ParallelFor& parallel) {
   const std::vector<Pair> frequencies = halfOfFrequencies(cells, best);
   std::vector<double> bounds(frequencies.size());
   parallel(static_cast<int>(frequencies.size()), [&](int f) {
+    checkpoint();
     const Gram gram = embedding.blockGram(frequencies[f], best);
     bounds[f] = eigenvalueBound(gram.matrix, gram.error, smallest * (1 + slack));
   });

@@ -22,6 +22,6 @@ namespace bulwark {
 
 /// At least the norm of a convolution with one group whose weights are at most 1 in size, one of them at
 /// least 0.5 and read somewhere on the map.
-double circularNormBound(const Conv&, const ParallelFor&);
+double circularNormBound(const Conv&, const ParallelFor&, const Checkpoint& = goOn);
 
 }  // namespace bulwark

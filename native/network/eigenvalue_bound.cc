@@ -38,7 +38,7 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 
 }  // namespace
 
-double estimateLargestEigenvalue(const SymmetricBand& gram) {
+double estimateLargestEigenvalue(const SymmetricBand& gram, const Checkpoint& checkpoint) {
   constexpr int mostSteps = 120, stride = 8;
   constexpr double converged = 1e-9;
   std::vector<double> now(gram.paddedSize()), before(now.size()), next(now.size());
@@ -55,6 +55,7 @@ double estimateLargestEigenvalue(const SymmetricBand& gram) {
   double estimate = 0;
   const int steps = std::min(gram.size(), mostSteps);
   for (int step = 1; step <= steps; ++step) {
+    checkpoint();
     gram.multiply(now.data(), next.data());
     diagonal.push_back(dot(now, next));
     for (size_t i = 0; i < next.size(); ++i) {
@@ -73,19 +74,20 @@ double estimateLargestEigenvalue(const SymmetricBand& gram) {
   return estimate;
 }
 
-double eigenvalueBound(const SymmetricBand& gram, double error, double floor) {
+double eigenvalueBound(const SymmetricBand& gram, double error, double floor, const Checkpoint& checkpoint) {
   constexpr double up = 1 + 8 * std::numeric_limits<double>::epsilon();
   const double n = gram.paddedSize();
   // Gershgorin; sums of at most N positive numbers are off by less than the factor below.
   const double rowSum = gram.largestRowSum() * (1 + n * std::numeric_limits<double>::epsilon());
   if (rowSum <= floor) return (floor + error) * up;
   const double rounding = (n + 8) * n * std::numeric_limits<double>::epsilon();
-  if (floor > 0 && SymmetricBand(gram).factorShifted(floor)) return (floor * (1 + rounding) + error) * up;
-  const double estimate = std::max(estimateLargestEigenvalue(gram), floor);
+  if (floor > 0 && SymmetricBand(gram).factorShifted(floor, checkpoint))
+    return (floor * (1 + rounding) + error) * up;
+  const double estimate = std::max(estimateLargestEigenvalue(gram, checkpoint), floor);
   for (double slack = 1e-7; slack < 1; slack *= 10) {
     const double mu = estimate * (1 + slack);
     if (mu >= rowSum) break;
-    if (SymmetricBand(gram).factorShifted(mu)) return (mu * (1 + rounding) + error) * up;
+    if (SymmetricBand(gram).factorShifted(mu, checkpoint)) return (mu * (1 + rounding) + error) * up;
   }
   return (rowSum + error) * up;
 }

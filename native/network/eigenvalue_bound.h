@@ -17,11 +17,11 @@
 namespace bulwark {
 
 /// The largest Ritz value of a few dozen Lanczos steps: a close lower estimate, not a bound.
-double estimateLargestEigenvalue(const SymmetricBand&);
+double estimateLargestEigenvalue(const SymmetricBand&, const Checkpoint& = goOn);
 
 /// At least the largest eigenvalue of every positive semidefinite matrix within spectral distance `error`
 /// of `gram`, whose largest eigenvalue is at least 0.1; about 1e-7 (relative) above it at best. Where any
 /// answer up to `floor` is as good as another, that much is proven more cheaply.
-double eigenvalueBound(const SymmetricBand& gram, double error, double floor = 0);
+double eigenvalueBound(const SymmetricBand& gram, double error, double floor = 0, const Checkpoint& = goOn);
 
 }  // namespace bulwark

@@ -62,7 +62,7 @@ std::vector<double> tapMatrix(const Conv& conv, int tap, bool onInput) {
 
 }  // namespace
 
-Gram matrixGram(const double* weight, int rows, int columns) {
+Gram matrixGram(const double* weight, int rows, int columns, const Checkpoint& checkpoint) {
   std::vector<double> transposed;
   if (rows > columns) {
     transposed.resize(static_cast<size_t>(rows) * columns);
@@ -74,7 +74,7 @@ Gram matrixGram(const double* weight, int rows, int columns) {
     weight = transposed.data();
     std::swap(rows, columns);
   }
-  SymmetricBand gram = SymmetricBand::gram(weight, rows, columns);
+  SymmetricBand gram = SymmetricBand::gram(weight, rows, columns, checkpoint);
   const double error = assemblyError(gram, columns);
   return {std::move(gram), error};
 }
@@ -95,7 +95,7 @@ ConvGramPlan planConvGram(const Conv& conv) {
   return plans[0].operations() <= plans[1].operations() ? plans[0] : plans[1];
 }
 
-Gram convGram(const Conv& conv, const ConvGramPlan& plan) {
+Gram convGram(const Conv& conv, const ConvGramPlan& plan, const Checkpoint& checkpoint) {
   const int taps = tapCount(conv);
   const int side = plan.onInput ? conv.in.channels : conv.out.channels;
   const int other = plan.onInput ? conv.out.channels : conv.in.channels;
@@ -119,6 +119,7 @@ Gram convGram(const Conv& conv, const ConvGramPlan& plan) {
 
   SymmetricBand gram(plan.size, plan.bandwidth);
   for (const auto& meeting : findMeetings(conv, plan.onInput, plan.columnsFirst)) {
+    checkpoint();
     for (const auto& [p, s] : meeting) {
       for (const auto& [q, t] : meeting) {
         if (q > p) continue;

@@ -13,7 +13,7 @@ struct Gram {
 };
 
 /// W W^T or W^T W of a row-major matrix [rows][columns].
-Gram matrixGram(const double* weight, int rows, int columns);
+Gram matrixGram(const double* weight, int rows, int columns, const Checkpoint& = goOn);
 
 /// How the Gram matrix of a convolution with one group will be laid out; it depends on the shapes alone.
 struct ConvGramPlan {
@@ -27,6 +27,6 @@ struct ConvGramPlan {
 ConvGramPlan planConvGram(const Conv&);
 
 /// The Gram matrix of a convolution with one group.
-Gram convGram(const Conv&, const ConvGramPlan&);
+Gram convGram(const Conv&, const ConvGramPlan&, const Checkpoint& = goOn);
 
 }  // namespace bulwark

@@ -47,12 +47,12 @@ struct Scaled {
 
 double rootUp(double square) { return std::nextafter(std::sqrt(square), infinity); }
 
-double bound(const Linear& linear) {
+double bound(const Linear& linear, const Checkpoint& checkpoint) {
   requireFinite(linear.weight, "weight");
   if (largestMagnitude(linear.weight) == 0) return 0;
   const Scaled scaled(linear.weight);
-  const Gram gram = matrixGram(scaled.weight.data(), linear.out, linear.in);
-  return scaled.restore(rootUp(eigenvalueBound(gram.matrix, gram.error)));
+  const Gram gram = matrixGram(scaled.weight.data(), linear.out, linear.in, checkpoint);
+  return scaled.restore(rootUp(eigenvalueBound(gram.matrix, gram.error, 0, checkpoint)));
 }
 
 /// One group as a convolution of its own, without the taps that only ever fall on padding.
@@ -70,25 +70,28 @@ Conv extractGroup(const Conv& conv, int group) {
   return part;
 }
 
-double boundGroup(Conv part, const ConvGramPlan& plan, bool exact, const ParallelFor& parallel) {
+double boundGroup(Conv part, const ConvGramPlan& plan, bool exact, const ParallelFor& parallel,
+                  const Checkpoint& checkpoint) {
   if (largestMagnitude(part.weight) == 0) return 0;
   const Scaled scaled(part.weight);
   part.weight = scaled.weight;
-  if (!exact) return scaled.restore(circularNormBound(part, parallel));
-  const Gram gram = convGram(part, plan);
-  return scaled.restore(rootUp(eigenvalueBound(gram.matrix, gram.error)));
+  if (!exact) return scaled.restore(circularNormBound(part, parallel, checkpoint));
+  const Gram gram = convGram(part, plan, checkpoint);
+  return scaled.restore(rootUp(eigenvalueBound(gram.matrix, gram.error, 0, checkpoint)));
 }
 
-double bound(const Conv& conv, const ParallelFor& parallel) {
+double bound(const Conv& conv, const ParallelFor& parallel, const Checkpoint& checkpoint) {
   requireFinite(conv.weight, "weight");
   const ConvGramPlan plan = planConvGram(extractGroup(conv, 0));
   const bool exact = plan.operations() <= mostOperations && plan.entries() <= mostEntries;
   std::vector<double> bounds(conv.group);
   if (exact) {
-    parallel(conv.group,
-             [&](int g) { bounds[g] = boundGroup(extractGroup(conv, g), plan, exact, serialFor); });
+    parallel(conv.group, [&](int g) {
+      bounds[g] = boundGroup(extractGroup(conv, g), plan, exact, serialFor, checkpoint);
+    });
   } else {
-    for (int g = 0; g < conv.group; ++g) bounds[g] = boundGroup(extractGroup(conv, g), plan, exact, parallel);
+    for (int g = 0; g < conv.group; ++g)
+      bounds[g] = boundGroup(extractGroup(conv, g), plan, exact, parallel, checkpoint);
   }
   return *std::max_element(bounds.begin(), bounds.end());
 }
@@ -114,9 +117,9 @@ void serialFor(int count, const std::function<void(int)>& body) {
   for (int i = 0; i < count; ++i) body(i);
 }
 
-double spectralNormBound(const Affine& affine, const ParallelFor& parallel) {
-  if (const auto* linear = std::get_if<Linear>(&affine)) return bound(*linear);
-  if (const auto* conv = std::get_if<Conv>(&affine)) return bound(*conv, parallel);
+double spectralNormBound(const Affine& affine, const ParallelFor& parallel, const Checkpoint& checkpoint) {
+  if (const auto* linear = std::get_if<Linear>(&affine)) return bound(*linear, checkpoint);
+  if (const auto* conv = std::get_if<Conv>(&affine)) return bound(*conv, parallel, checkpoint);
   if (const auto* scale = std::get_if<Scale>(&affine)) return bound(*scale);
   return bound(std::get<Index>(affine));
 }

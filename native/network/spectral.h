@@ -16,6 +16,7 @@
 #include <functional>
 
 #include "network/network.h"
+#include "network/symmetric_band.h"
 
 namespace bulwark {
 
@@ -25,7 +26,8 @@ using ParallelFor = std::function<void(int count, const std::function<void(int)>
 /// Runs the body on the calling thread.
 void serialFor(int count, const std::function<void(int)>& body);
 
-/// At least ||A||_2. Throws std::invalid_argument for weights that are not finite.
-double spectralNormBound(const Affine&, const ParallelFor& = serialFor);
+/// At least ||A||_2. Throws std::invalid_argument for weights that are not finite, and what `checkpoint`
+/// throws.
+double spectralNormBound(const Affine&, const ParallelFor& = serialFor, const Checkpoint& checkpoint = goOn);
 
 }  // namespace bulwark

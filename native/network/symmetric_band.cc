@@ -87,7 +87,7 @@ SymmetricBand::SymmetricBand(int size, int bandwidth)
       reach_(std::min(blocks_ - 1, (bandwidth + block - 1) / block)),
       data_(static_cast<size_t>(blocks_) * (reach_ + 1) * block * block) {}
 
-SymmetricBand SymmetricBand::gram(const double* weight, int rows, int columns) {
+SymmetricBand SymmetricBand::gram(const double* weight, int rows, int columns, const Checkpoint& checkpoint) {
   SymmetricBand result(rows, rows - 1);
   const size_t panel = static_cast<size_t>(columns) * block;  // 8 rows, column by column
   std::vector<double> panels(result.blocks_ * panel);
@@ -97,6 +97,7 @@ SymmetricBand SymmetricBand::gram(const double* weight, int rows, int columns) {
       to[static_cast<size_t>(k) * block] = weight[static_cast<size_t>(row) * columns + k];
   }
   for (int row = 0; row < result.blocks_; ++row) {
+    checkpoint();
     for (int column = 0; column <= row; ++column) {
       double* target = result.data_.data() + result.blockOffset(row, column);
       subtractProducts(panels.data() + row * panel, panels.data() + column * panel, columns, target);
@@ -148,10 +149,11 @@ double SymmetricBand::trace() const {
   return sum;
 }
 
-bool SymmetricBand::factorShifted(double shift) {
+bool SymmetricBand::factorShifted(double shift, const Checkpoint& checkpoint) {
   for (double& entry : data_) entry = -entry;
   for (int i = 0; i < paddedSize(); ++i) at(i, i) += shift;
   for (int row = 0; row < blocks_; ++row) {
+    checkpoint();
     const int first = firstBlock(row);
     const double* left = data_.data() + blockOffset(row, first);
     for (int column = first; column <= row; ++column) {

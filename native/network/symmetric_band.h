@@ -3,9 +3,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace bulwark {
+
+/// Called now and then in the course of a long computation, which it ends by throwing.
+using Checkpoint = std::function<void()>;
+inline void goOn() {}
 
 /// Stored in 8 x 8 blocks on and below the diagonal: block row after block row, from the leftmost block
 /// within reach to the diagonal one, each block column by column. A block row is thus one run of columns
@@ -18,7 +23,7 @@ class SymmetricBand {
   SymmetricBand(int size, int bandwidth);
 
   /// W W^T of a row-major matrix [rows][columns]; every entry is a plain sum of `columns` products.
-  static SymmetricBand gram(const double* weight, int rows, int columns);
+  static SymmetricBand gram(const double* weight, int rows, int columns, const Checkpoint& = goOn);
 
   int size() const { return size_; }
   /// The size rounded up to whole blocks.
@@ -35,7 +40,7 @@ class SymmetricBand {
 
   /// Replaces this by the Cholesky factor of shift I - this. False, with the content lost, where a
   /// pivot is not positive.
-  bool factorShifted(double shift);
+  bool factorShifted(double shift, const Checkpoint& = goOn);
 
  private:
   size_t blockOffset(int blockRow, int blockColumn) const {

@@ -257,8 +257,9 @@ bool usable(const Claim& claim) {
 
 }  // namespace
 
-Prover::Prover(const ProofNetwork& network, const Region& region, Arithmetic arithmetic, ThreadPool& pool)
-    : network_(network), pool_(pool), kernels_(kernels()), images_(region.count) {
+Prover::Prover(const ProofNetwork& network, const Region& region, Arithmetic arithmetic, ThreadPool& pool,
+               StopCheck stop)
+    : network_(network), pool_(pool), kernels_(kernels()), stop_(std::move(stop)), images_(region.count) {
   const size_t values = static_cast<size_t>(std::max(region.count, 0)) * network.size(0);
   const bool box = region.kind == InputKind::box;
   if (region.center.size() != values || (!box && region.eps.size() != images_.size()) ||
@@ -268,6 +269,7 @@ Prover::Prover(const ProofNetwork& network, const Region& region, Arithmetic ari
            std::to_string(network.size(0)) + " features");
   }
   pool.parallelFor(region.count, [&](long image, int) {
+    if (stop_()) return;
     images_[image] =
         std::make_unique<ImageFacts>(network, region, static_cast<int>(image), arithmetic, kernels_);
   });
@@ -306,7 +308,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
   std::vector<int> order;
   for (size_t i = 0; i < claims.size(); ++i) {
     check(claims[i]);
-    if (usable(claims[i]) && images_[claims[i].image]->valid()) order.push_back(static_cast<int>(i));
+    if (usable(claims[i]) && valid(claims[i].image)) order.push_back(static_cast<int>(i));
   }
   const auto key = [&](int i) { return std::pair(claims[i].image, claims[i].target); };
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return key(a) < key(b); });
@@ -319,6 +321,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
   }
   std::vector<Buffers> buffers(pool_.size());
   pool_.parallelFor(static_cast<long>(blocks.size()), [&](long index, int worker) {
+    if (stop_()) return;
     std::vector<const Claim*> block;
     for (const int i : blocks[index]) block.push_back(&claims[i]);
     double proven[kMostLanes];
@@ -329,10 +332,10 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
 }
 
 double Prover::ballBound(int image, std::span<const double> row, double constant) const {
-  const ImageFacts& facts = *images_.at(image);
+  if (!valid(image)) return -kInfinity;
+  const ImageFacts& facts = *images_[image];
   const NodeFacts& output = facts.at(network_.nodeCount() - 1);
   if (row.size() != output.zhat.size()) refuse("a row that does not fit the output");
-  if (!facts.valid()) return -kInfinity;
   double sum = constant, size = std::fabs(constant);
   std::vector<double> magnitudes;
   for (size_t j = 0; j < row.size(); ++j) {
@@ -379,12 +382,13 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
     for (const auto& [neuron, tree] : trees) {
       const auto [image, feature, lower] = neuron;
       const double bound = tree.least;
+      if (!images_[image]) continue;
       if (!covers(tree.leaves)) refuse("claims on neuron " + std::to_string(feature) + " leave a part out");
       images_[image]->tighten(node, feature, lower ? bound : -kInfinity, lower ? kInfinity : -bound);
       changed[image] = 1;
     }
     pool_.parallelFor(images(), [&](long image, int) {
-      if (changed[image]) images_[image]->propagate(node);
+      if (changed[image] && !stop_()) images_[image]->propagate(node);
     });
   }
   return bounds;

@@ -19,6 +19,7 @@
 //     input   the minimum of g^T x over the region.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -30,11 +31,15 @@ namespace bulwark::proof {
 
 class Prover {
  public:
+  /// Once `stop` returns true nothing more is proven: bounds of claims not yet evaluated stay -infinity.
+  using StopCheck = std::function<bool()>;
+
   /// Derives boxes and balls of every image of the region. Everything referred to must outlive the prover.
   /// Throws std::invalid_argument where the region does not fit the network.
-  Prover(const ProofNetwork&, const Region&, Arithmetic, ThreadPool&);
+  Prover(const ProofNetwork&, const Region&, Arithmetic, ThreadPool&, StopCheck stop = [] { return false; });
 
   int images() const { return static_cast<int>(images_.size()); }
+  /// Not of an image that `stop` left underived.
   const ImageFacts& image(int index) const { return *images_[index]; }
 
   /// A proven lower bound for every claim: row^T y + constant >= bound in the arithmetic asked for. -infinity
@@ -55,11 +60,13 @@ class Prover {
 
  private:
   void check(const Claim&) const;
+  bool valid(int image) const { return images_[image] && images_[image]->valid(); }
 
   const ProofNetwork& network_;
   ThreadPool& pool_;
   const KernelTable& kernels_;
-  std::vector<std::unique_ptr<ImageFacts>> images_;
+  const StopCheck stop_;
+  std::vector<std::unique_ptr<ImageFacts>> images_;  // null: stopped before
 };
 
 }  // namespace bulwark::proof

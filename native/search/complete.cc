@@ -16,7 +16,7 @@ constexpr int kImagesAtOnce = 32;
 CompleteResult completeBounds(const Prepared& prepared, const Region& region,
                               const Specification& specification, const BoundsOptions& options,
                               const SearchOptions& search, Workers& workers, const StopCheck& stop,
-                              const Progress& progress) {
+                              const Progress& progress, const Settled<CompleteResult>& settled) {
   const StopCheck stopOrLate = withTimeLimit(stop, options.timeLimit);
   const int rowCount = specification.rowCount;
   const size_t total = static_cast<size_t>(region.count) * rowCount;
@@ -34,10 +34,11 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   if (search.leaves) result.leaves.resize(total);
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
-    TreeRefiner refiner(workers, preset, search, stopOrLate);
+    TreeRefiner refiner(count, workers, preset, search, stopOrLate);
     const bool refined = search.boxSubproblems > 0 && options.boxes == BoxSource::optimised;
     const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate,
                                     refined ? &refiner : nullptr);
+    std::copy(refiner.bounded().begin(), refiner.bounded().end(), result.subproblems.begin() + first);
     if (!images) break;
     const SpecificationRows source(*images, workers.main(), specification, first);
     const auto report = [&](long done, long) {
@@ -49,6 +50,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
     const size_t base = static_cast<size_t>(first) * rowCount;
     if (stopOrLate()) {
       std::copy(roots.lower.begin(), roots.lower.end(), result.lower.begin() + base);
+      if (settled) settled(first, count, result);
       break;
     }
     Budgets budgets{std::vector<int>(source.count()), std::vector<long>(count, search.subproblems)};
@@ -60,7 +62,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
       found.lost[open.row] = 1;
     }
     std::copy(found.lower.begin(), found.lower.end(), result.lower.begin() + base);
-    std::copy(found.subproblems.begin(), found.subproblems.end(), result.subproblems.begin() + first);
+    for (int i = 0; i < count; ++i) result.subproblems[first + i] += found.subproblems[i];
     const bool cut = stopOrLate();
     for (int i = 0; i < count; ++i) result.timedOut[first + i] = 0;
     for (long row = 0; row < source.count(); ++row) {
@@ -70,6 +72,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
         result.leaves[base + row] = std::move(found.leaves[row]);
       }
     }
+    if (settled) settled(first, count, result);
   }
   return result;
 }

@@ -10,7 +10,7 @@ struct CompleteResult {
   std::vector<double> lower;              // [count][rowCount]
   std::vector<uint8_t> timedOut;          // [count] 1: the stop check cut this image short
   std::vector<BoxClaim> boxes;            // what the boxes relied on, with the multipliers
-  std::vector<int64_t> subproblems;       // [count] bounded beside the roots
+  std::vector<int64_t> subproblems;       // [count] bounded beside the roots, for boxes too
   std::vector<std::vector<Leaf>> leaves;  // [count][rowCount] of rows with lower > 0; empty unless asked for
 };
 
@@ -18,6 +18,6 @@ struct CompleteResult {
 CompleteResult completeBounds(const Prepared& prepared, const Region& region,
                               const Specification& specification, const BoundsOptions& options,
                               const SearchOptions& search, Workers& workers, const StopCheck& stop,
-                              const Progress& progress);
+                              const Progress& progress, const Settled<CompleteResult>& settled = {});
 
 }  // namespace bulwark

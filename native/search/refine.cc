@@ -45,12 +45,13 @@ class SomeRows final : public RowSource {
 
 }  // namespace
 
-TreeRefiner::TreeRefiner(Workers& workers, const DualPreset& preset, const SearchOptions& search,
+TreeRefiner::TreeRefiner(int images, Workers& workers, const DualPreset& preset, const SearchOptions& search,
                          const StopCheck& stop)
     : workers_(workers),
       preset_(preset),
       subproblems_(search.boxSubproblems),
       tree_(treeOptions(search)),
+      bounded_(images, 0),
       stop_(stop) {}
 
 void TreeRefiner::refine(const Images& images, int node, const NeuronRows& source, RowResults& results,
@@ -89,6 +90,7 @@ void TreeRefiner::grow(const Images& images, int node, const NeuronRows& source,
     budgets.most.push_back(subproblems_ / 2 / sharing[source.image(chosen[i])]);
   }
   SearchResult found = searchRows(rows, roots, images, budgets, workers_, node, preset_, tree_, stop_, {});
+  for (size_t i = 0; i < chosen.size(); ++i) bounded_[source.image(chosen[i])] += found.subproblems[i];
   for (Subproblem& open : found.open) {
     found.lower[open.row] = std::min(found.lower[open.row], open.bound);
     if (!tree_.leaves) continue;

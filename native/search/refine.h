@@ -10,10 +10,14 @@ namespace bulwark {
 class TreeRefiner final : public BoxRefiner {
  public:
   /// `search.boxSubproblems` for each layer of an image, shared evenly, and leaves as it says.
-  TreeRefiner(Workers& workers, const DualPreset& preset, const SearchOptions& search, const StopCheck& stop);
+  TreeRefiner(int images, Workers& workers, const DualPreset& preset, const SearchOptions& search,
+              const StopCheck& stop);
 
   void refine(const Images& images, int node, const NeuronRows& source, RowResults& results,
               std::vector<std::vector<Leaf>>& leaves) override;
+
+  /// Bounded so far, by image.
+  const std::vector<long>& bounded() const { return bounded_; }
 
  private:
   void grow(const Images& images, int node, const NeuronRows& source, const std::vector<long>& which,
@@ -23,6 +27,7 @@ class TreeRefiner final : public BoxRefiner {
   const DualPreset preset_;
   const long subproblems_;
   SearchOptions tree_;
+  std::vector<long> bounded_;
   const StopCheck& stop_;
 };
 

@@ -52,24 +52,29 @@ struct Problem {
         workers(pool),
         prepared(network, workers.main()) {}
 
-  CompleteResult search(const Region& region, const Specification& rows, const SearchOptions& options,
-                        const StopCheck& stop = never) {
+  static BoundsOptions boundsOptions(const SearchOptions& options) {
     BoundsOptions bounds{.iterations = 40, .stopWhenProven = true, .headroom = options.headroom};
     bounds.boxes = options.boxSubproblems > 0 ? BoxSource::optimised : BoxSource::crown;
     bounds.multipliers = options.leaves;
-    bounds.timeLimit = timeLimit;
-    return completeBounds(prepared, region, rows, bounds, options, workers, stop, {});
+    return bounds;
   }
 
-  /// Proven bounds of rows, from leaves alone.
-  std::vector<double> proven(const Region& region, const Specification& rows, CompleteResult result) {
+  CompleteResult search(const Region& region, const Specification& rows, const SearchOptions& options,
+                        const StopCheck& stop = never) {
+    return completeBounds(prepared, region, rows, boundsOptions(options), options, workers, stop, {});
+  }
+
+  /// What is proven of rows, from the leaves of the same search alone.
+  CompleteResult proven(const Region& region, const Specification& rows, const SearchOptions& options,
+                        const StopCheck& stop = never) {
     // Both store inputs and outputs alike (see the test of their parity).
     std::vector<int32_t> input(network.inputSize()), output(network.outputSize());
     std::iota(input.begin(), input.end(), 0);
     std::iota(output.begin(), output.end(), 0);
-    const ProofModel model{proofNetwork, input, output};
-    prove(model, region, rows, ProofOptions{}, pool, never, result);
-    return result.lower;
+    const ProofModelSource model = [&](const StopCheck&) { return ProofModel{proofNetwork, input, output}; };
+    const BoundsOptions bounds = boundsOptions(options);
+    const ProofOptions real;
+    return ProvenBounds{prepared, region, rows, bounds, real, model, workers, pool, stop, {}}.search(options);
   }
 
   const proof::ProofNetwork proofNetwork;
@@ -77,7 +82,6 @@ struct Problem {
   ThreadPool pool;
   Workers workers;
   const Prepared prepared;
-  double timeLimit = 0;
 };
 
 double valueAt(const Network& network, const Specification& rows, int image, int row,
@@ -228,7 +232,7 @@ const Test leaves(
         const Specification rows = rowsNear(random, problem.network, region, 2, {0.03, 0.1, 0.3}, 50);
         const SearchOptions options{.subproblems = 400, .headroom = 1e-5, .leaves = true};
         const CompleteResult result = problem.search(region, rows, options);
-        const std::vector<double> proven = problem.proven(region, rows, result);
+        const std::vector<double> proven = problem.proven(region, rows, options).lower;
         for (int row = 0; row < 2; ++row) {
           const std::vector<Leaf>& tree = result.leaves[row];
           if (tree.empty()) {
@@ -271,7 +275,7 @@ const Test trees(
         const SearchOptions some{.subproblems = 0, .boxSubproblems = 300, .headroom = 1e-5, .leaves = true};
         const CompleteResult plain = problem.search(region, rows, none);
         const CompleteResult result = problem.search(region, rows, some);
-        const std::vector<double> proven = problem.proven(region, rows, result);
+        const std::vector<double> proven = problem.proven(region, rows, some).lower;
         for (const BoxClaim& claim : result.boxes) split += !claim.splits.empty();
         for (int image = 0; image < 2; ++image) {
           for (int row = 0; row < 2; ++row) {
@@ -294,6 +298,40 @@ const Test trees(
                     "boxes by splits: " + std::to_string(split) + ", better bounds " +
                         std::to_string(better) + ", worse " + std::to_string(worse));
     });
+
+const Test proofsStop("search: proofs that are stopped leave out rows, and say so", [](Context& context) {
+  Random& random = context.random;
+  int whole = 0, part = 0, none = 0;
+  for (int i = 0; i < 20; ++i) {
+    Problem problem(searchGraph(random));
+    const Region region = randomRegion(random, problem.network.inputSize(), 3, 0.3);
+    const Specification rows = rowsNear(random, problem.network, region, 2, {0.1, 0.3}, 50);
+    const SearchOptions options{.subproblems = 100, .boxSubproblems = 100, .headroom = 1e-5, .leaves = true};
+    int polls = 0;
+    const std::vector<double> all =
+        problem.proven(region, rows, options, [&polls] { return ++polls < 0; }).lower;
+    int inSearch = 0;
+    problem.search(region, rows, options, [&inSearch] { return ++inSearch < 0; });
+    for (int more = 0; more <= polls - inSearch + 1; ++more) {
+      int left = inSearch + more;
+      const CompleteResult cut = problem.proven(region, rows, options, [&left] { return left-- <= 0; });
+      int kept = 0, lost = 0;
+      for (size_t row = 0; row < all.size(); ++row) {
+        context.check(cut.lower[row] == all[row] || cut.lower[row] == -kInfinity || cut.timedOut[row / 2],
+                      "another bound, not marked");
+        context.check(cut.lower[row] <= all[row], "more is proven in less time");
+        kept += cut.lower[row] > 0;
+        const bool missing = all[row] > 0 && !(cut.lower[row] > 0);
+        lost += missing;
+        context.check(!missing || cut.timedOut[row / 2], "a row left out, its image not marked");
+      }
+      whole += lost == 0, part += lost > 0 && kept > 0, none += lost > 0 && kept == 0;
+    }
+  }
+  context.check(whole > 20 && part > 20 && none > 20, std::to_string(whole) + " whole, " +
+                                                          std::to_string(part) + " in part, " +
+                                                          std::to_string(none) + " not at all");
+});
 
 bool sameLeaves(const std::vector<Leaf>& a, const std::vector<Leaf>& b) {
   if (a.size() != b.size()) return false;

@@ -13,6 +13,8 @@ namespace {
 
 /// Images whose facts are held at once.
 constexpr size_t kImagesAtOnce = 32;
+/// Of a call's time, what is kept for the proofs of its last batch: after a long search they need some 3 %.
+constexpr double kProofShare = 0.15;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 void appendReordered(const std::vector<double>& from, size_t base, const std::vector<int32_t>& order,
@@ -94,103 +96,118 @@ std::vector<double> ballBounds(const proof::Prover& prover, const std::vector<pr
   return bounds;
 }
 
-/// Calls prove(prover, group) for groups of the images, boxes first tightened by their claims.
-template <class Prove>
-void eachGroup(const ProofModel& model, const Region& region, const std::vector<int>& images,
-               const Specification& specification, const std::vector<BoxClaim>& boxes,
-               proof::Arithmetic arithmetic, ThreadPool& pool, const StopCheck& stop, Prove prove) {
-  for (size_t first = 0; first < images.size(); first += kImagesAtOnce) {
-    if (stop()) return;
-    const auto group = std::span(images).subspan(first, std::min(kImagesAtOnce, images.size() - first));
-    const Region part = selected(region, group, model.input);
-    proof::Prover prover(model.network, part, arithmetic, pool);
-    Claims claims(model, specification);
-    for (const BoxClaim& box : boxes) {
-      const auto at = std::lower_bound(group.begin(), group.end(), box.image);
-      if (at == group.end() || *at != box.image) continue;
-      claims.addBox(static_cast<int>(at - group.begin()), box);
+void markAll(std::span<const int> images, std::vector<uint8_t>& timedOut) {
+  for (const int image : images) timedOut[image] = 1;
+}
+
+/// One batch of images on its way from belief to proof.
+struct Batch {
+  const ProvenBounds& task;
+  const std::optional<ProofModel>& model;
+  const StopCheck& stop;  // also once the time is over
+  int first, count;
+
+  size_t rowAt(int image, int row) const {
+    return static_cast<size_t>(image) * task.specification.rowCount + row;
+  }
+
+  /// Images, in ascending order, for which keep(row) holds for all rows, or with `any` for some.
+  template <class Keep>
+  std::vector<int> imagesWhere(bool any, Keep keep) const {
+    std::vector<int> out;
+    for (int image = first; image < first + count; ++image) {
+      int kept = 0;
+      for (int row = 0; row < task.specification.rowCount; ++row) kept += keep(rowAt(image, row));
+      if (any ? kept > 0 : kept == task.specification.rowCount) out.push_back(image);
     }
-    prover.tighten(claims.all());
-    if (stop()) return;
-    prove(prover, group);
+    return out;
   }
-}
 
-/// Images, in ascending order, for which keep(row) holds for all rows, or with `any` for some.
-template <class Keep>
-std::vector<int> imagesWhere(int images, int rowCount, bool any, Keep keep) {
-  std::vector<int> out;
-  for (int image = 0; image < images; ++image) {
-    int kept = 0;
-    for (int row = 0; row < rowCount; ++row) kept += keep(static_cast<size_t>(image) * rowCount + row);
-    if (any ? kept > 0 : kept == rowCount) out.push_back(image);
+  /// Calls prove(prover, group) for groups of the images, boxes first tightened by their claims. Marks the
+  /// images of a group that was cut short and of those behind it.
+  template <class Prove>
+  void eachGroup(const std::vector<int>& images, const std::vector<BoxClaim>& boxes,
+                 std::vector<uint8_t>& timedOut, Prove prove) const {
+    if (!model) return markAll(images, timedOut);
+    std::vector<std::vector<const BoxClaim*>> boxesOf(count);
+    for (const BoxClaim& box : boxes) {
+      if (box.image >= first) boxesOf[box.image - first].push_back(&box);
+    }
+    for (size_t at = 0; at < images.size(); at += kImagesAtOnce) {
+      const auto group = std::span(images).subspan(at, std::min(kImagesAtOnce, images.size() - at));
+      const Region part = selected(task.region, group, model->input);
+      proof::Prover prover(model->network, part, task.proof.arithmetic, task.pool, stop);
+      Claims claims(*model, task.specification);
+      for (size_t place = 0; place < group.size(); ++place) {
+        for (const BoxClaim* box : boxesOf[group[place] - first])
+          claims.addBox(static_cast<int>(place), *box);
+      }
+      prover.tighten(claims.all());
+      prove(prover, group);
+      if (stop()) return markAll(std::span(images).subspan(at), timedOut);
+    }
   }
-  return out;
-}
 
-}  // namespace
+  void prove(BoundsResult& result) const;
+  void prove(CompleteResult& result) const;
+};
 
-double headroomFor(const std::optional<ProofOptions>& options) {
-  // Measured on the published networks: 2e-6 of the margin is float32 rounding of the engine, up to 2e-2 what
-  // float32 inference may be off by. Rows that end below are still proven if they can be.
-  if (!options) return 0;
-  return options->arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
-}
-
-void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, BoundsResult& result) {
-  const int rowCount = specification.rowCount;
-  const std::vector<double> believed = result.lower;
-  std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
-  std::fill(result.offset.begin(), result.offset.end(), -kInfinity);
-  const bool lambdas = !model.network.relus().empty();
+void Batch::prove(BoundsResult& result) const {
+  const int rowCount = task.specification.rowCount;
+  const auto begin = result.lower.begin() + rowAt(first, 0), end = begin + rowAt(count, 0);
+  const std::vector<double> known(begin, end);
+  const auto believed = [&](size_t at) { return known[at - rowAt(first, 0)]; };
+  std::fill(begin, end, -kInfinity);
+  if (!result.offset.empty())
+    std::fill_n(result.offset.begin() + rowAt(first, 0), rowAt(count, 0), -kInfinity);
+  const bool lambdas = model && !model->network.relus().empty();
+  const bool byNorms = task.proof.byNorms;
   const auto has = [&](size_t at) {
-    if (options.byNorms) return std::isfinite(believed[at]);
+    if (byNorms) return std::isfinite(believed(at));
     return at < result.multipliers.size() && (!lambdas || !result.multipliers[at].lambda.empty());
   };
-  const std::vector<int> images = imagesWhere(region.count, rowCount, !options.decidedOnly, [&](size_t at) {
-    return has(at) && (!options.decidedOnly || believed[at] > 0);
-  });
-  eachGroup(model, region, images, specification, result.boxes, options.arithmetic, pool, stop,
+  const bool decided = task.proof.decidedOnly;
+  const std::vector<int> images =
+      imagesWhere(!decided, [&](size_t at) { return has(at) && (!decided || believed(at) > 0); });
+  eachGroup(images, result.boxes, result.timedOut,
             [&](const proof::Prover& prover, std::span<const int> group) {
-              Claims claims(model, specification), affine(model, specification);
+              Claims claims(*model, task.specification), affine(*model, task.specification);
               std::vector<size_t> rows;
               for (size_t place = 0; place < group.size(); ++place) {
                 for (int row = 0; row < rowCount; ++row) {
-                  const size_t at = static_cast<size_t>(group[place]) * rowCount + row;
+                  const size_t at = rowAt(group[place], row);
                   if (!has(at)) continue;
                   rows.push_back(at);
-                  const Multipliers& multipliers = options.byNorms ? kNone : result.multipliers[at];
+                  const Multipliers& multipliers = byNorms ? kNone : result.multipliers[at];
                   const int position = static_cast<int>(place);
                   claims.addRow(position, group[place], row, multipliers, {});
                   if (result.slope.empty()) continue;
                   affine.addRow(position, group[place], row, multipliers, {});
-                  affine.setSlope(result.slope.data() + at * model.input.size());
+                  affine.setSlope(result.slope.data() + at * model->input.size());
                 }
               }
               const std::vector<double> bounds =
-                  options.byNorms ? ballBounds(prover, claims.all()) : prover.lowerBounds(claims.all());
+                  byNorms ? ballBounds(prover, claims.all()) : prover.lowerBounds(claims.all());
               const std::vector<double> offsets = prover.lowerBounds(affine.all());
               for (size_t i = 0; i < rows.size(); ++i) {
-                result.lower[rows[i]] = std::min(believed[rows[i]], bounds[i]);
+                result.lower[rows[i]] = std::min(believed(rows[i]), bounds[i]);
                 if (!offsets.empty()) result.offset[rows[i]] = offsets[i];
               }
             });
 }
 
-void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, CompleteResult& result) {
-  const int rowCount = specification.rowCount;
-  std::fill(result.lower.begin(), result.lower.end(), -kInfinity);
-  const std::vector<int> images = imagesWhere(region.count, rowCount, !options.decidedOnly,
-                                              [&](size_t at) { return !result.leaves[at].empty(); });
-  eachGroup(model, region, images, specification, result.boxes, options.arithmetic, pool, stop,
+void Batch::prove(CompleteResult& result) const {
+  const int rowCount = task.specification.rowCount;
+  std::fill_n(result.lower.begin() + rowAt(first, 0), rowAt(count, 0), -kInfinity);
+  const std::vector<int> images =
+      imagesWhere(!task.proof.decidedOnly, [&](size_t at) { return !result.leaves[at].empty(); });
+  eachGroup(images, result.boxes, result.timedOut,
             [&](const proof::Prover& prover, std::span<const int> group) {
               for (size_t place = 0; place < group.size(); ++place) {
                 for (int row = 0; row < rowCount; ++row) {
-                  const size_t at = static_cast<size_t>(group[place]) * rowCount + row;
+                  const size_t at = rowAt(group[place], row);
                   if (result.leaves[at].empty() || stop()) continue;
-                  Claims claims(model, specification);
+                  Claims claims(*model, task.specification);
                   for (const Leaf& leaf : result.leaves[at]) {
                     claims.addRow(static_cast<int>(place), group[place], row, leaf.multipliers, leaf.splits);
                   }
@@ -202,6 +219,50 @@ void prove(const ProofModel& model, const Region& region, const Specification& s
                 }
               }
             });
+}
+
+/// Runs run(options, settled), which reports batches to `settled`, each of which is proven at once; what it
+/// says of images that it does not report is not believed.
+template <class Result, class Run>
+Result provenBatches(const ProvenBounds& task, Run run) {
+  const StopCheck stop = withTimeLimit(task.stop, task.options.timeLimit);
+  BoundsOptions options = task.options;
+  options.timeLimit *= 1 - kProofShare;
+  std::optional<ProofModel> model;
+  int proven = 0;
+  Result result = run(options, [&](int first, int count, Result& part) {
+    if (!model) {
+      if (const auto made = task.model(stop)) model.emplace(*made);
+    }
+    Batch{task, model, stop, first, count}.prove(part);
+    proven = first + count;
+  });
+  std::fill(result.lower.begin() + static_cast<ptrdiff_t>(proven) * task.specification.rowCount,
+            result.lower.end(), -kInfinity);
+  return result;
+}
+
+}  // namespace
+
+double headroomFor(const std::optional<ProofOptions>& options) {
+  // Measured on the published networks: 2e-6 of the margin is float32 rounding of the engine, up to 2e-2 what
+  // float32 inference may be off by. Rows that end below are still proven if they can be.
+  if (!options) return 0;
+  return options->arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
+}
+
+BoundsResult ProvenBounds::compute() const {
+  return provenBatches<BoundsResult>(
+      *this, [&](const BoundsOptions& part, const Settled<BoundsResult>& each) {
+        return computeBounds(prepared, region, specification, part, workers, stop, progress, each);
+      });
+}
+
+CompleteResult ProvenBounds::search(const SearchOptions& search) const {
+  return provenBatches<CompleteResult>(
+      *this, [&](const BoundsOptions& part, const Settled<CompleteResult>& each) {
+        return completeBounds(prepared, region, specification, part, search, workers, stop, progress, each);
+      });
 }
 
 }  // namespace bulwark

@@ -2,6 +2,7 @@
 // evaluated again by `proof/`, which shares no bound code with it, and only its bounds are reported.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -29,16 +30,33 @@ struct ProofOptions {
 /// The headroom (see BoundsOptions) with which ascents aim, so that what they believe can be proven.
 double headroomFor(const std::optional<ProofOptions>& options);
 
-/// Lowers `result.lower` to what is proven (which can be more than a method's own bound where that leaves out
-/// what the proof uses, as SDP-CROWN leaves out boxes: then the method's stays); -infinity where no
-/// multipliers are known, nothing is proven or nothing was tried. `result` must come from `computeBounds` on
-/// the same problem with multipliers asked for.
-void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, BoundsResult& result);
+/// Makes the model ready for proofs, which may take long, or gives up once `stop` says so.
+using ProofModelSource = std::function<std::optional<ProofModel>(const StopCheck& stop)>;
 
-/// The same for branch and bound: a proven row's bound becomes the smallest proven bound of its leaves, other
-/// rows -infinity. `result` must come from `completeBounds` with leaves asked for.
-void prove(const ProofModel& model, const Region& region, const Specification& specification,
-           const ProofOptions& options, ThreadPool& pool, const StopCheck& stop, CompleteResult& result);
+/// Bounds that are proven, batch of images by batch, so that what was proven before the time ended stays.
+struct ProvenBounds {
+  const Prepared& prepared;
+  const Region& region;
+  const Specification& specification;
+  /// Multipliers must be asked for, unless `proof.byNorms`. Of `timeLimit`, a part is kept for the proofs of
+  /// the last batch.
+  const BoundsOptions& options;
+  const ProofOptions& proof;
+  const ProofModelSource& model;
+  Workers& workers;
+  ThreadPool& pool;
+  const StopCheck& stop;
+  const Progress& progress;
+
+  /// `computeBounds`, then `lower` is what is proven (which can be more than a method's own bound where that
+  /// leaves out what the proof uses, as SDP-CROWN leaves out boxes: then the method's stays); -infinity where
+  /// no multipliers are known, nothing is proven or nothing was tried. An image that the time ran out for
+  /// before all its rows were tried counts as timed out.
+  BoundsResult compute() const;
+
+  /// `completeBounds`, for which leaves must be asked for, and likewise: a proven row's bound is the smallest
+  /// proven bound of its leaves, other rows have -infinity.
+  CompleteResult search(const SearchOptions& search) const;
+};
 
 }  // namespace bulwark

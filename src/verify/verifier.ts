@@ -65,7 +65,7 @@ export interface Bounds {
   readonly multipliers?: Multipliers;
   /** What the boxes of intermediate layers rely on, with the multipliers. */
   readonly boxes?: readonly BoxEvidence[];
-  /** Method complete: `[images]` subproblems bounded beside the roots. */
+  /** Method complete: `[images]` subproblems bounded beside the roots, those of boxes included. */
   readonly subproblems?: Float64Array;
   /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */
   readonly leaves?: readonly (readonly Leaf[])[];

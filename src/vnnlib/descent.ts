@@ -77,8 +77,10 @@ export async function descend(
       coefficients: true,
       assurance: 'none',
       specification,
+      timeLimit: timeLimit(search),
       signal,
     });
+    if (secondsLeft(search) <= 0) break;
     const size = firstStep * 0.9 ** step;
     for (const [i, { problem, term }] of starts.entries()) {
       const values = term.map((row) => lower[i * rowCount + places[i].get(row)!]);

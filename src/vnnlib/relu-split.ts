@@ -15,8 +15,6 @@ export type Effort = Required<Pick<MethodOptions, 'boxes' | 'boxSubproblems' | '
 
 /** Problems in one native call. */
 const mostAtOnce = 32;
-/** Of the time left, what a call leaves to proving what it found. */
-const proofShare = 0.2;
 
 /**
  * Rules out every term one of whose rows is proven positive on the whole box, by a bound without splits,
@@ -64,7 +62,7 @@ async function proveRows(
       priority: 0,
     }));
     const calls = parts * Math.ceil((open.length - begin) / mostAtOnce);
-    const seconds = (secondsLeft(search) * (1 - proofShare)) / calls;
+    const seconds = secondsLeft(search) / calls;
     if (seconds <= 0 || wanted.every(({ terms }) => terms.every((term) => term.length === 0))) {
       rest.push(...part);
       continue;
