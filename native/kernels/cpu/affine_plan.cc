@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/cpu/tap_problem.h"
+#include "kernels/tap_problem.h"
 
 namespace bulwark {
 namespace {

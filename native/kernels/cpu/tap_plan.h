@@ -7,34 +7,9 @@
 #include <vector>
 
 #include "kernels/cpu/kernel_table.h"
+#include "kernels/tap_problem.h"
 
 namespace bulwark {
-
-/// One tap of an output pixel: which kernel element, from which input pixel.
-struct Tap {
-  int element;
-  int source;
-};
-
-/// What a plan is made from: out[pixel][m] = sum over taps, k of weight(group, element, k, m) in[source][k].
-struct TapProblem {
-  int groups = 1;
-  int depth = 0;    // input channels of a group
-  int outputs = 0;  // output channels of a group
-  /// Kernel elements in the order in which they are packed: elements that meet neighbouring input pixels
-  /// should be neighbours, for their channels then form one long sum.
-  std::vector<int> order;
-  std::vector<std::vector<Tap>> taps;  // per output pixel, in that order
-  std::vector<float> weight;           // [group][element][depth][outputs], elements by `order`
-
-  /// Where outputs lie, in features of a block: output m of a group at place[pixel] + group * groupStride +
-  /// m, or
-  /// + targets[m], which adds to what is there because pixels may share outputs.
-  std::vector<int> place;
-  int groupStride = 0;
-  std::vector<int> targets;
-  int inFeatures = 0, outFeatures = 0;
-};
 
 struct TapPlan {
   /// A stretch of the sum, small enough that a tile's inputs stay in the nearest cache.

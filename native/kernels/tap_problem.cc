@@ -1,4 +1,4 @@
-#include "kernels/cpu/tap_problem.h"
+#include "kernels/tap_problem.h"
 
 #include <algorithm>
 #include <cmath>
