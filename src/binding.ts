@@ -312,6 +312,20 @@ export interface NativeDense {
     low: number,
     high: number,
   ): void;
+  /** The same along the gradient a b, a: `[m, k]`, b: `[k, n]`. */
+  signStepAlong(
+    a: Float32Array,
+    b: Float32Array,
+    centre: Float32Array,
+    x: Float32Array,
+    m: number,
+    n: number,
+    k: number,
+    step: number,
+    radius: number,
+    low: number,
+    high: number,
+  ): void;
   uniform(y: Float32Array, seed: number, low: number, high: number): void;
   gaussian(y: Float32Array, seed: number, deviation: number): void;
 }

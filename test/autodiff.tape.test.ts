@@ -26,6 +26,36 @@ describe('tape', () => {
     expect(Array.from(byY.data)).toEqual([2, 2, 2, 2]);
   });
 
+  it('steps along the sign of a gradient, whoever reads the point', () => {
+    const centre = matrix(5, 12, 13);
+    const weight = matrix(7, 12, 14);
+    const bias = new Tensor(new Float32Array(7).fill(0.1), [7]);
+    const form = { step: 0.05, radius: 0.08, low: -0.9, high: 0.9 };
+    const losses: Record<string, (tape: Tape, x: Tensor) => Tensor> = {
+      layer: (tape, x) => tape.crossEntropy(tape.linear(x, weight, bias, { relu: true }), [1, 2, 3, 4, 6]),
+      'no ReLU': (tape, x) => tape.sum(tape.square(tape.linear(x, weight, bias))),
+      'read twice': (tape, x) => tape.add(tape.sum(tape.linear(x, weight, bias)), tape.sum(tape.square(x))),
+      'no layer': (tape, x) => tape.sum(tape.square(x)),
+      'not read': (tape) => tape.sum(weight),
+    };
+    for (const [name, loss] of Object.entries(losses)) {
+      for (const arithmetic of [new NativeArithmetic({ threads: 1 }), new ReferenceArithmetic()]) {
+        const tape = new Tape(arithmetic);
+        const move = (step: (x: Tensor, middle: Tensor) => void): number[] => {
+          const [x, middle] = [0, 0].map(() => tape.tensor(centre.data, centre.shape));
+          for (let i = 0; i < 3; i++) step(x, middle);
+          return Array.from(x.data);
+        };
+        const kept = move((x, middle) => {
+          const [gradient] = tape.grad(loss(tape, x), [x]);
+          tape.arithmetic.signStep(gradient.data, middle.data, x.data, form);
+        });
+        const along = move((x, middle) => tape.signStep(loss(tape, x), x, middle, form));
+        expect(along, name).toEqual(kept);
+      }
+    }
+  });
+
   it('stops at stopGradient', () => {
     const tape = new Tape(new NativeArithmetic({ threads: 1 }));
     const x = matrix(2, 2, 5);

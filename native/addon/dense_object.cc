@@ -159,6 +159,7 @@ Napi::Function DenseObject::define(Napi::Env env) {
                       InstanceMethod<&DenseObject::convolveWeight>("convolveWeight"),
                       InstanceMethod<&DenseObject::adam>("adam"),
                       InstanceMethod<&DenseObject::signStep>("signStep"),
+                      InstanceMethod<&DenseObject::signStepAlong>("signStepAlong"),
                       InstanceMethod<&DenseObject::uniform>("uniform"),
                       InstanceMethod<&DenseObject::gaussian>("gaussian")});
 }
@@ -353,6 +354,15 @@ void DenseObject::signStep(const Napi::CallbackInfo& info) {
   const SignStep step{arguments.real(3), arguments.real(4), arguments.real(5), arguments.real(6)};
   dense_->signStep(step, gradient.data, arguments.floats(1, gradient.count),
                    arguments.floats(2, gradient.count), gradient.count);
+}
+
+// signStepAlong(a, b, centre, x, m, n, k, step, radius, low, high)
+void DenseObject::signStepAlong(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "signStepAlong");
+  const int m = arguments.size(4), n = arguments.size(5), k = arguments.size(6);
+  const SignStep step{arguments.real(7), arguments.real(8), arguments.real(9), arguments.real(10)};
+  dense_->signStepAlong(step, {arguments.floats(0, product(m, k)), arguments.floats(1, product(k, n)), m, n,
+                               k, arguments.floats(2, product(m, n)), arguments.floats(3, product(m, n))});
 }
 
 namespace {

@@ -33,6 +33,7 @@ class DenseObject : public Napi::ObjectWrap<DenseObject> {
   void convolveWeight(const Napi::CallbackInfo& info);
   void adam(const Napi::CallbackInfo& info);
   void signStep(const Napi::CallbackInfo& info);
+  void signStepAlong(const Napi::CallbackInfo& info);
   void uniform(const Napi::CallbackInfo& info);
   void gaussian(const Napi::CallbackInfo& info);
 

@@ -68,6 +68,15 @@ struct SignStep {
   float step, radius, low, high;
 };
 
+/// A sign step along the gradient a b, a: [m, k], b: [k, n], of points x around a centre, both [m, n].
+struct Ascent {
+  const float* a;
+  const float* b;
+  int m, n, k;
+  const float* centre;
+  float* x;
+};
+
 /// Rows of logits and their labels, `smoothing` of whose weight is spread over all columns.
 struct CrossEntropy {
   const float* logits;
@@ -97,7 +106,8 @@ struct StridedLoop {
   std::array<std::array<int64_t, kMaxRank>, 2> strides;
 };
 
-/// One object is used by one thread at a time.
+/// Denormal numbers count as zero in everything that multiplies or adds. One object is used by one thread at
+/// a time.
 class Dense {
  public:
   /// `instructionSet`: as for makeCpuBackend.
@@ -145,6 +155,8 @@ class Dense {
             size_t count, const MovingAverage& average = {}) const;
   void signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
                 size_t count) const;
+  /// The same along a gradient that is made and used in pieces that stay in the caches.
+  void signStepAlong(const SignStep& step, const Ascent& ascent);
   /// Uniform in [low, high): a function of seed and position alone.
   void uniform(uint64_t seed, float low, float high, float* y, size_t count) const;
   /// Normal with mean 0: a function of seed and position alone.
@@ -157,7 +169,7 @@ class Dense {
 
   const KernelTable& kernels_;
   ThreadPool pool_;
-  std::unique_ptr<Scratch> packed_, columns_;
+  std::unique_ptr<Scratch> packed_, columns_, piece_;
 };
 
 }  // namespace bulwark

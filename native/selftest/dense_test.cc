@@ -224,6 +224,47 @@ const Test adamTest("dense adam", [](Context& context, Backend& backend) {
   context.check(weight == weightAlone, "the same weights with and without an average");
 });
 
+const Test ascentTest("dense sign step along a product", [](Context& context, Backend& backend) {
+  for (const int threads : {1, 3}) {
+    Dense dense(threads, backend.name());
+    for (const auto& [m, n, k] : {std::array{300, 784, 20}, std::array{7, 70000, 3}, std::array{5, 9, 200}}) {
+      const size_t size = static_cast<size_t>(m) * n;
+      const std::vector<float> a = randomFloats(context, static_cast<size_t>(m) * k),
+                               b = randomFloats(context, static_cast<size_t>(k) * n),
+                               centre = randomFloats(context, size);
+      std::vector<float> gradient(size), x = centre, along = centre;
+      const SignStep step{0.2f, 0.3f, -0.9f, 0.9f};
+      dense.gemm({a.data(), b.data(), gradient.data(), m, n, k, false, false, false});
+      dense.signStep(step, gradient.data(), centre.data(), x.data(), size);
+      dense.signStepAlong(step, {a.data(), b.data(), m, n, k, centre.data(), along.data()});
+      context.check(x == along, "the same points as by a gradient that is kept");
+    }
+  }
+});
+
+const Test denormalTest("dense: denormal numbers count as zero", [](Context& context, Backend& backend) {
+  for (const int threads : {1, 3}) {
+    Dense dense(threads, backend.name());
+    const int size = 200;
+    const size_t count = static_cast<size_t>(size) * size;
+    const std::vector<float> tiny(count, 1e-40f), large(count, 1e30f);
+    std::vector<float> c(count, 7.0f), first(count), second(count);
+    dense.gemm({tiny.data(), large.data(), c.data(), size, size, size, false, true, false});
+    context.check(std::all_of(c.begin(), c.end(), [](float x) { return x == 0; }), "products");
+    // Weight decay alone, as on the weights of a neuron that no image reaches.
+    std::vector<float> weight(count, 1e-30f);
+    const std::vector<float> none(count);
+    for (int step = 0; step < 200; ++step)
+      dense.adam({1e-3f, 0.5f, 0.9f, 1e-8f, 1e-4f, 1, 1, 1}, none.data(), weight.data(), first.data(),
+                 second.data(), count);
+    const auto plain = [](float x) { return x == 0 || std::isnormal(x); };
+    context.check(std::all_of(weight.begin(), weight.end(), plain), "weights");
+    context.check(std::all_of(first.begin(), first.end(), plain), "moments");
+    volatile float small = 1e-38f;
+    context.check(small / 4 > 0, "only inside");
+  }
+});
+
 const Test randomTest("dense random numbers", [](Context& context, Backend& backend) {
   Dense dense(1, backend.name());
   constexpr size_t kCount = 100001;

@@ -143,6 +143,15 @@ export interface Arithmetic {
     average?: AverageForm,
   ): void;
   signStep(gradient: Numbers, centre: Numbers, x: Numbers, form: SignStepForm): void;
+  /** The same along the gradient `a b` of a product without transposes, which nothing else sees. */
+  signStepAlong(
+    a: Numbers,
+    b: Numbers,
+    centre: Numbers,
+    x: Numbers,
+    product: Pick<ProductForm, 'm' | 'n' | 'k'>,
+    form: SignStepForm,
+  ): void;
   /** Uniform in [low, high): a function of seed (a whole number below 2^53) and position alone. */
   uniform(y: Numbers, seed: number, low: number, high: number): void;
   /** Normal with mean 0: a function of seed and position alone. */

@@ -157,6 +157,18 @@ export class NativeArithmetic implements Arithmetic {
     this.#dense.signStep(floats(gradient), floats(centre), floats(x), step, radius, low, high);
   }
 
+  signStepAlong(
+    a: Numbers,
+    b: Numbers,
+    centre: Numbers,
+    x: Numbers,
+    { m, n, k }: Pick<ProductForm, 'm' | 'n' | 'k'>,
+    { step, radius, low, high }: SignStepForm,
+  ): void {
+    const arrays = [floats(a), floats(b), floats(centre), floats(x)] as const;
+    this.#dense.signStepAlong(...arrays, m, n, k, step, radius, low, high);
+  }
+
   uniform(y: Numbers, seed: number, low: number, high: number): void {
     this.#dense.uniform(floats(y), seed, low, high);
   }

@@ -1,15 +1,19 @@
 import { InvalidArgumentError, ShapeError } from '../errors.js';
 import { type Shape, formatShape, sizeOf } from '../tensor.js';
-import type { Arithmetic, Numbers } from './arithmetic.js';
+import type { Arithmetic, Numbers, SignStepForm } from './arithmetic.js';
 import { Tensor } from './tensor.js';
 
 /** Gradients of an operation's inputs, given that of its output; only those wanted are looked at. */
 export type Backward = (gradient: Tensor, wanted: readonly boolean[]) => readonly (Tensor | undefined)[];
 
+/** A sign step of an operation's first input, given the gradient of its output. */
+export type Ascent = (gradient: Tensor, centre: Tensor, form: SignStepForm) => void;
+
 interface Entry {
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
   readonly backward: Backward;
+  readonly ascent: Ascent | undefined;
 }
 
 const noNumbers = new Float32Array(0);
@@ -84,8 +88,8 @@ export class Recorder {
   }
 
   /** Notes that `output` was computed from `inputs`. */
-  record(inputs: readonly Tensor[], output: Tensor, backward: Backward): Tensor {
-    this.#entries.push({ inputs, output, backward });
+  record(inputs: readonly Tensor[], output: Tensor, backward: Backward, ascent?: Ascent): Tensor {
+    this.#entries.push({ inputs, output, backward, ascent });
     return output;
   }
 
@@ -95,12 +99,33 @@ export class Recorder {
    * cost nothing when the gradient of an input is asked for.
    */
   grad(loss: Tensor, wanted: readonly Tensor[]): Tensor[] {
+    const gradients = this.#walk(loss, new Set(wanted));
+    return wanted.map((tensor) => gradients.get(tensor)?.tensor ?? this.filled(tensor.shape, 0));
+  }
+
+  /**
+   * One step of an l-infinity attack on `x`, in place, along the sign of the gradient of a loss of one
+   * element. Where a single layer reads x, the gradient goes into the step as it is made.
+   */
+  signStep(loss: Tensor, x: Tensor, centre: Tensor, form: SignStepForm): void {
+    const readers = this.#entries.filter(({ inputs }) => inputs.includes(x));
+    const [{ inputs, output, ascent } = { inputs: [], output: x, ascent: undefined }] = readers;
+    const alone = readers.length === 1 && inputs.filter((input) => input === x).length === 1;
+    if (ascent !== undefined && alone && inputs[0] === x) {
+      const gradient = this.#walk(loss, new Set([output])).get(output)?.tensor;
+      if (gradient !== undefined) ascent(gradient, centre, form);
+      return;
+    }
+    const [gradient] = this.grad(loss, [x]);
+    this.arithmetic.signStep(gradient.data, centre.data, x.data, form);
+  }
+
+  #walk(loss: Tensor, depends: Set<Tensor>): Map<Tensor, { tensor: Tensor; owned: boolean }> {
     if (loss.size !== 1) {
       throw new InvalidArgumentError(
         `grad: the loss has shape ${formatShape(loss.shape)}, expected one element`,
       );
     }
-    const depends = new Set(wanted);
     for (const { inputs, output } of this.#entries) {
       if (inputs.some((input) => depends.has(input))) depends.add(output);
     }
@@ -111,13 +136,14 @@ export class Recorder {
       const gradient = gradients.get(output);
       if (gradient === undefined || !depends.has(output)) continue;
       const needed = inputs.map((input) => depends.has(input));
+      if (!needed.includes(true)) continue;
       const parts = backward(gradient.tensor, needed);
       inputs.forEach((input, i) => {
         const part = parts[i];
         if (needed[i] && part !== undefined) this.#accumulate(gradients, input, part);
       });
     }
-    return wanted.map((tensor) => gradients.get(tensor)?.tensor ?? this.filled(tensor.shape, 0));
+    return gradients;
   }
 
   /** The first part may be shared with another tensor's gradient, so the sum gets memory of its own. */

@@ -194,6 +194,19 @@ export class ReferenceArithmetic implements Arithmetic {
     }
   }
 
+  signStepAlong(
+    a: Numbers,
+    b: Numbers,
+    centre: Numbers,
+    x: Numbers,
+    { m, n, k }: Pick<ProductForm, 'm' | 'n' | 'k'>,
+    form: SignStepForm,
+  ): void {
+    const gradient = this.allocate(m * n);
+    this.product(a, b, gradient, { m, n, k, transposeA: false, transposeB: false }, false);
+    this.signStep(gradient, centre, x, form);
+  }
+
   uniform(y: Numbers, seed: number, low: number, high: number): void {
     const keys = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
     for (let i = 0; i < y.length; i++) {

@@ -100,8 +100,7 @@ export function attackLinf(
       for (let step = 0; step < steps; step++) {
         tape.scope(() => {
           const loss = tape.sum(tape.crossEntropies(network.forward(tape, x), labels));
-          const [gradient] = tape.grad(loss, [x]);
-          tape.arithmetic.signStep(gradient.data, images.data, x.data, form);
+          tape.signStep(loss, x, images, form);
         });
       }
       if (restarts === 1) {

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/dense_scratch.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/flush_to_zero.h"
 
 namespace bulwark {
 namespace {
@@ -31,21 +32,27 @@ void walk(const StridedLoop& loop, Visit visit) {
   }
 }
 
+/// Of a gradient that is used at once, per thread: a quarter of a second cache.
+constexpr long kPieceFloats = 65536;
+
 }  // namespace
 
 Dense::Dense(int threads, const char* instructionSet)
     : kernels_(chooseKernels(instructionSet)),
       pool_(threads),
       packed_(std::make_unique<Scratch>()),
-      columns_(std::make_unique<Scratch>()) {}
+      columns_(std::make_unique<Scratch>()),
+      piece_(std::make_unique<Scratch>()) {}
 
 Dense::~Dense() = default;
 
 void Dense::unary(Unary kind, const float* x, float* y, size_t count) const {
+  const FlushToZero flush;
   kernels_.dense.unary(kind, x, y, count);
 }
 
 void Dense::binary(Binary kind, const StridedLoop& loop, const float* a, const float* b, float* y) const {
+  const FlushToZero flush;
   const int last = loop.rank - 1;
   const auto step = [&](int operand) { return static_cast<size_t>(loop.strides[operand][last]); };
   walk(loop, [&](int64_t at, int64_t first, int64_t second) {
@@ -55,6 +62,7 @@ void Dense::binary(Binary kind, const StridedLoop& loop, const float* a, const f
 }
 
 void Dense::addReduced(const StridedLoop& loop, const float* x, float* y) const {
+  const FlushToZero flush;
   const int last = loop.rank - 1;
   const auto add = loop.strides[0][last] == 0 ? kernels_.dense.addSum : kernels_.dense.addTo;
   walk(loop, [&](int64_t at, int64_t first, int64_t) {
@@ -63,10 +71,12 @@ void Dense::addReduced(const StridedLoop& loop, const float* x, float* y) const 
 }
 
 void Dense::scale(const float* x, float* y, size_t count, float factor, float shift) const {
+  const FlushToZero flush;
   kernels_.dense.scale(x, y, count, factor, shift);
 }
 
 void Dense::combine(const float* x, float* y, size_t count, float factor, float keep) const {
+  const FlushToZero flush;
   kernels_.dense.combine(x, y, count, factor, keep);
 }
 
@@ -75,6 +85,7 @@ void Dense::gather(const float* x, const int32_t* indices, float* y, size_t coun
 }
 
 void Dense::scatterAdd(const float* x, const int32_t* indices, float* y, size_t count) const {
+  const FlushToZero flush;
   for (size_t i = 0; i < count; ++i)
     if (indices[i] >= 0) y[indices[i]] += x[i];
 }
@@ -97,12 +108,12 @@ void Dense::logSumExpOfRows(const float* x, int rows, int columns, float* y) con
 }
 
 void Dense::gateRows(const float* x, const float* y, int rows, int columns, float* gated, float* sums) const {
-  const size_t width = static_cast<size_t>(columns);
-  for (int row = 0; row < rows; ++row, x += width, y += width, gated += width)
-    kernels_.dense.gate(x, y, gated, sums, width);
+  const FlushToZero flush;
+  kernels_.dense.gate(x, y, static_cast<size_t>(rows), static_cast<size_t>(columns), gated, sums);
 }
 
 void Dense::crossEntropies(const CrossEntropy& problem, float* normalisers, float* losses) const {
+  const FlushToZero flush;
   const size_t columns = static_cast<size_t>(problem.columns);
   logSumExpOfRows(problem.logits, problem.rows, problem.columns, normalisers);
   const float* x = problem.logits;
@@ -119,6 +130,7 @@ void Dense::crossEntropies(const CrossEntropy& problem, float* normalisers, floa
 
 void Dense::crossEntropyGradient(const CrossEntropy& problem, const float* normalisers, const float* weights,
                                  float* gradient) const {
+  const FlushToZero flush;
   const float* x = problem.logits;
   for (int row = 0; row < problem.rows; ++row, x += problem.columns, gradient += problem.columns) {
     const float weight = weights[row], spread = -weight * problem.share();
@@ -130,12 +142,28 @@ void Dense::crossEntropyGradient(const CrossEntropy& problem, const float* norma
 
 void Dense::adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
                  size_t count, const MovingAverage& average) const {
+  const FlushToZero flush;
   kernels_.dense.adam(step, gradient, weight, first, second, count, average);
 }
 
 void Dense::signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
                      size_t count) const {
+  const FlushToZero flush;
   kernels_.dense.signStep(step, gradient, centre, x, count);
+}
+
+void Dense::signStepAlong(const SignStep& step, const Ascent& ascent) {
+  const size_t n = static_cast<size_t>(ascent.n), k = static_cast<size_t>(ascent.k);
+  const long most = std::max<long>(1, kPieceFloats / std::max(ascent.n, 1)) * threads();
+  const long pieces = (ascent.m + most - 1) / most;
+  for (long i = 0; i < pieces; ++i) {
+    const size_t row = static_cast<size_t>(ascent.m * i / pieces);
+    const int rows = static_cast<int>(ascent.m * (i + 1) / pieces) - static_cast<int>(row);
+    const size_t count = static_cast<size_t>(rows) * n;
+    float* gradient = piece_->floats(count);
+    gemm({ascent.a + row * k, ascent.b, gradient, rows, ascent.n, ascent.k, false, false, false});
+    signStep(step, gradient, ascent.centre + row * n, ascent.x + row * n, count);
+  }
 }
 
 void Dense::uniform(uint64_t seed, float low, float high, float* y, size_t count) const {

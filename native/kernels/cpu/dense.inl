@@ -125,16 +125,39 @@ static void denseAdam(const AdamStep& step, const float* gradient, float* weight
     adamPass<false>(step, gradient, weight, first, second, count, average);
 }
 
-static void denseGate(const float* x, const float* y, float* gated, float* sums, size_t count) {
-  if (!sums) {
-    for (size_t i = 0; i < count; ++i) gated[i] = y[i] > 0 ? x[i] : 0;
-    return;
+/// In strips of columns, whose sums stay in registers from the first row to the last.
+template <int vectors>
+BULWARK_INLINE void gateStrip(const float* x, const float* y, size_t rows, size_t step, float* gated,
+                              float* sums) {
+  vec total[vectors] = {};
+  if (sums)
+    for (int i = 0; i < vectors; ++i) total[i] = loadLoose(sums + i * kWidth);
+  for (size_t row = 0; row < rows; ++row, x += step, y += step, gated += step) {
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; ++i) {
+      const vec open = loadLoose(y + i * kWidth) > 0 ? loadLoose(x + i * kWidth) : vec{};
+      storeLoose(gated + i * kWidth, open);
+      total[i] += open;
+    }
   }
-  for (size_t i = 0; i < count; ++i) {
-    const float open = y[i] > 0 ? x[i] : 0;
-    gated[i] = open;
-    sums[i] += open;
-  }
+  if (sums)
+    for (int i = 0; i < vectors; ++i) storeLoose(sums + i * kWidth, total[i]);
+}
+
+static void denseGate(const float* x, const float* y, size_t rows, size_t columns, float* gated,
+                      float* sums) {
+  constexpr size_t kStrip = 4 * kWidth;
+  const auto from = [&](size_t column) { return sums ? sums + column : nullptr; };
+  size_t column = 0;
+  for (; column + kStrip <= columns; column += kStrip)
+    gateStrip<4>(x + column, y + column, rows, columns, gated + column, from(column));
+  for (; column + kWidth <= columns; column += kWidth)
+    gateStrip<1>(x + column, y + column, rows, columns, gated + column, from(column));
+  for (; column < columns; ++column)
+    for (size_t at = column; at < rows * columns; at += columns) {
+      gated[at] = y[at] > 0 ? x[at] : 0;
+      if (sums) sums[column] += gated[at];
+    }
 }
 
 static void denseSignStep(const SignStep& step, const float* gradient, const float* centre, float* x,

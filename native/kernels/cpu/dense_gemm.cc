@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/dense_scratch.h"
 #include "kernels/cpu/kernel_table.h"
+#include "kernels/flush_to_zero.h"
 
 namespace bulwark {
 namespace {
@@ -51,6 +52,7 @@ struct Cut {
   }
 
   void multiply(int firstPanel, int endPanel, int firstGroup, int endGroup) const {
+    const FlushToZero flush;
     for (int slab = 0; slab < slabs; ++slab)
       for (int group = firstGroup; group < endGroup; ++group)
         for (int panel = firstPanel; panel < endPanel; ++panel) multiply(slab, group, panel);

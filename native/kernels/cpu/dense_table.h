@@ -39,8 +39,8 @@ struct DenseTable {
   void (*addTo)(const float* x, float* y, size_t count);
   void (*adam)(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
                size_t count, const MovingAverage& average);
-  /// One row: gated = x where y > 0, else 0; added to sums unless they are null.
-  void (*gate)(const float* x, const float* y, float* gated, float* sums, size_t count);
+  /// gated = x where y > 0, else 0; its columns are added to sums unless they are null.
+  void (*gate)(const float* x, const float* y, size_t rows, size_t columns, float* gated, float* sums);
   void (*signStep)(const SignStep& step, const float* gradient, const float* centre, float* x, size_t count);
   void (*uniform)(uint64_t seed, uint64_t begin, float low, float high, float* y, size_t count);
 

@@ -8,6 +8,6 @@
 #include "kernels/cpu/input.inl"
 #include "kernels/cpu/attack.inl"
 #include "kernels/cpu/noise.inl"
-#include "kernels/cpu/dense.inl"
 #include "kernels/cpu/dense_tile.inl"
+#include "kernels/cpu/dense.inl"
 #include "kernels/cpu/table.inl"

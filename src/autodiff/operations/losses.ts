@@ -9,6 +9,7 @@ function rowsOf(logits: Tensor, what: string): [number, number] {
   throw new ShapeError(`${what}: logits of shape ${formatShape(logits.shape)}, expected [rows, classes]`);
 }
 
+/** Labels of an Int32Array are used where they are, and must stay as they are until the scope ends. */
 function checkedLabels(labels: ArrayLike<number>, rows: number, classes: number): Int32Array {
   if (labels.length !== rows)
     throw new InvalidArgumentError(`${labels.length} labels for ${rows} rows of logits`);
@@ -17,7 +18,7 @@ function checkedLabels(labels: ArrayLike<number>, rows: number, classes: number)
     if (Number.isInteger(label) && label >= 0 && label < classes) continue;
     throw new InvalidArgumentError(`label ${label} of row ${row}, expected 0 to ${classes - 1}`);
   }
-  return Int32Array.from(labels);
+  return labels instanceof Int32Array ? labels : Int32Array.from(labels);
 }
 
 /** Cross entropy of each row with its label, `smoothing` of the weight spread over all classes. */

@@ -2,7 +2,6 @@
 import { ShapeError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 import { type ConvolutionForm, convolutionOutput } from '../arithmetic.js';
-import { broadcastLayout } from '../layout.js';
 import type { Recorder } from '../recorder.js';
 import type { Tensor } from '../tensor.js';
 
@@ -77,21 +76,33 @@ export function linear(
   const y = tape.empty([rows, n]);
   const form = { m: rows, n, k, transposeA: false, transposeB: true };
   tape.arithmetic.product(x.data, weight.data, y.data, form, false, { bias: bias.data, relu });
-  return tape.record([x, weight, bias], y, (g, [needX, needWeight, needBias]) => {
-    const byBias = needBias ? tape.filled(bias.shape, 0) : undefined;
-    let open = g;
-    if (relu) {
-      open = tape.empty(y.shape);
-      tape.arithmetic.gateRows(g.data, y.data, n, open.data, byBias?.data);
-    } else if (byBias) {
-      tape.arithmetic.addReduced(g.data, byBias.data, broadcastLayout(y.shape, [bias.shape]));
+  /** The gradient before the ReLU, and its columns added to `sums`. */
+  const opened = (g: Tensor, sums?: Tensor): Tensor => {
+    if (!relu) {
+      if (sums) tape.arithmetic.addReduced(g.data, sums.data, Int32Array.of(2, rows, n, 0, 1));
+      return g;
     }
-    return [
-      needX ? product(tape, open, weight, {}) : undefined,
-      needWeight ? product(tape, open, x, { transposeA: true }) : undefined,
-      byBias,
-    ];
-  });
+    const open = tape.empty(y.shape);
+    tape.arithmetic.gateRows(g.data, y.data, n, open.data, sums?.data);
+    return open;
+  };
+  return tape.record(
+    [x, weight, bias],
+    y,
+    (g, [needX, needWeight, needBias]) => {
+      const byBias = needBias ? tape.filled(bias.shape, 0) : undefined;
+      const open = opened(g, byBias);
+      return [
+        needX ? product(tape, open, weight, {}) : undefined,
+        needWeight ? product(tape, open, x, { transposeA: true }) : undefined,
+        byBias,
+      ];
+    },
+    (g, centre, step) => {
+      const along = { m: rows, n: k, k: n };
+      tape.arithmetic.signStepAlong(opened(g).data, weight.data, centre.data, x.data, along, step);
+    },
+  );
 }
 
 export interface ConvolutionOptions {
