@@ -8,6 +8,7 @@ import {
   layerInterval,
   marginBounds,
   worstCrossEntropies,
+  worstLogits,
 } from '../src/train/bounds.js';
 import {
   closedFormRadii,
@@ -64,6 +65,7 @@ describe.each(['6-8-7-3', '6-3', '2x3x4-c3k2p1-c2k2s2-5-3'])('interval bounds of
         const { preActivations, last } = hiddenIntervals(tape, network, box);
         const bounds = marginBounds(tape, network, last, labels);
         const logitBox = layerInterval(tape, network, network.layers.length - 1, last);
+        const worst = worstLogits(tape, network, last, labels).data;
         for (let round = 0; round < 60; round++) {
           const x = neighbours(tape, images, eps, 1000 * seed + round);
           const logits = network.forward(tape, x);
@@ -76,6 +78,10 @@ describe.each(['6-8-7-3', '6-3', '2x3x4-c3k2p1-c2k2s2-5-3'])('interval bounds of
               logitBox.radius.data[i] + 1e-12,
             ),
           );
+          logits.data.forEach((z, i) => {
+            const sign = i % 3 === labels[Math.floor(i / 3)] ? -1 : 1;
+            expect(sign * (worst[i] - z)).toBeGreaterThanOrEqual(-1e-12);
+          });
         }
         expect(preActivations).toHaveLength(network.layers.length - 1);
         const centres = [0, 1, 2].map((row) =>
@@ -197,7 +203,9 @@ describe('CROWN as an expression of the weights', () => {
       const { tape, network, images } = problem(arch, 3);
       const wrong = wrongWeightGradient(network, tape, () => {
         const { last } = hiddenIntervals(tape, network, inputBox(tape, images, 0.1, range));
-        return tape.mean(worstCrossEntropies(tape, marginBounds(tape, network, last, labels)));
+        const byLogits = tape.crossEntropy(worstLogits(tape, network, last, labels), labels, 0);
+        const byMargins = worstCrossEntropies(tape, marginBounds(tape, network, last, labels));
+        return tape.add(tape.mean(byMargins), byLogits);
       });
       expect(wrong, `architecture ${arch}`).toBeUndefined();
     }

@@ -107,6 +107,24 @@ export function marginBounds(
   return tape.gather(bounds, chosen, [labels.length, classes]);
 }
 
+/**
+ * The logits that are worst for the labels when each is bounded for itself, `[rows, classes]`: the label's at the
+ * lower end of its interval, the others at the upper end. The closed-form paper certifies by these, which is
+ * stricter than by margins.
+ */
+export function worstLogits(
+  tape: Tape,
+  network: TrainableNetwork,
+  last: Interval,
+  labels: Int32Array,
+): Tensor {
+  const { centre, radius } = layerInterval(tape, network, network.layers.length - 1, last);
+  const classes = centre.size / labels.length;
+  const ends = tape.filled(centre.shape, 1);
+  labels.forEach((label, row) => (ends.data[row * classes + label] = -1));
+  return tape.add(centre, tape.multiply(ends, radius));
+}
+
 function pairDifferences(tape: Tape, classes: number): Tensor {
   const pairs = tape.filled([classes * classes, classes], 0);
   for (let a = 0; a < classes; a++) {
