@@ -16,7 +16,7 @@ export interface TestImages {
 }
 
 export class Certified {
-  constructor(verifier: Verifier, model: Model, data: TestImages & { readonly wrong: readonly boolean[] });
+  constructor(verifier: Verifier, model: Model, data: TestImages & { readonly clean: ArrayLike<number> });
   settle(eps: number): Promise<void>;
   fraction(name: Criterion, eps: number): number;
   pgdAccuracy(eps: number): number;
