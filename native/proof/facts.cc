@@ -12,13 +12,8 @@ constexpr double kFloatUnit = 0x1p-24;
 constexpr double kFloatTiny = 0x1p-149;
 /// Partial sums of a float32 run stay below (1 + gamma') m; half of float32's range leaves room for that.
 constexpr double kFloatLargest = 0x1p126;
-constexpr int kLanes = 4;  // of mixed products: nominal, middle; radius, magnitude
-
-double largestOf(const std::vector<double>& values) {
-  double largest = 0;
-  for (const double value : values) largest = std::isnan(value) ? kInfinity : std::max(largest, value);
-  return largest;
-}
+/// Where a feature's radius and magnitude lie, from its nominal value and middle on.
+constexpr int kMagnitudes = kMixedLanes / 2;
 
 }  // namespace
 
@@ -35,7 +30,6 @@ ImageFacts::ImageFacts(const ProofNetwork& network, const Region& region, int im
       isPre_(network.nodeCount()) {
   for (const int relu : network.relus()) isPre_[network.network().nodes[relu].inputs[0]] = 1;
   setRegion(region, image);
-  propagate();
 }
 
 void ImageFacts::setRegion(const Region& region, int image) {
@@ -73,18 +67,30 @@ void ImageFacts::setRegion(const Region& region, int image) {
   }
 }
 
-void ImageFacts::propagate(int first) {
-  for (int id = first; id < network_.nodeCount(); ++id) derive(id);
+void ImageFacts::propagate(std::span<ImageFacts* const> images, int first, Buffers& buffers) {
+  const ProofNetwork& network = images[0]->network_;
+  for (int id = first; id < network.nodeCount(); ++id) {
+    const bool affine = network.network().nodes[id].kind == NodeKind::affine;
+    if (affine) deriveAffine(images, id, buffers);
+    for (ImageFacts* image : images) {
+      if (!affine) image->derive(id);
+      image->finish(id);
+    }
+  }
+  for (ImageFacts* image : images) image->weighUnderflow();
+}
+
+void ImageFacts::weighUnderflow() {
   double terms = 0;
   for (int id = 0; id < network_.nodeCount(); ++id) {
     const NodeFacts& facts = nodes_[id];
     const Node& node = network_.network().nodes[id];
     const double most = node.kind == NodeKind::affine ? network_.operatorOf(id).adjointTerms() : 1;
-    const double largest = 2 * largestOf(facts.magnitude) + largestOf(facts.reach) + 1;
+    const double largest = 2 * facts.largestMagnitude + facts.largestReach + 1;
     // Products and sums whose underflow is weighed by a magnitude of the node or of one it reads.
     terms += (most + 64) * network_.size(id) * largest;
     for (const int input : node.inputs)
-      terms += (most + 64) * network_.size(input) * (2 * largestOf(nodes_[input].magnitude) + 1);
+      terms += (most + 64) * network_.size(input) * (2 * nodes_[input].largestMagnitude + 1);
   }
   underflow_ = terms * 0x1p-1060;
   if (!std::isfinite(underflow_)) valid_ = false;
@@ -102,28 +108,16 @@ void ImageFacts::tighten(int node, int feature, double lower, double upper) {
 
 void ImageFacts::derive(int id) {
   const Node& node = network_.network().nodes[id];
+  if (node.kind == NodeKind::input) return deriveInput();
+  if (node.kind == NodeKind::add) return deriveAdd(id);
   NodeFacts& facts = nodes_[id];
-  switch (node.kind) {
-    case NodeKind::input:
-      deriveInput();
-      break;
-    case NodeKind::affine:
-      deriveAffine(id);
-      break;
-    case NodeKind::add:
-      deriveAdd(id);
-      break;
-    case NodeKind::relu: {
-      facts = nodes_[node.inputs[0]];
-      facts.reach.clear();
-      facts.loss.clear();
-      for (std::vector<double>* values : {&facts.lower, &facts.upper, &facts.zhat}) {
-        for (double& value : *values) value = value > 0 ? value : 0;
-      }
-      break;
-    }
+  const NodeFacts& pre = nodes_[node.inputs[0]];
+  for (const auto member : {&NodeFacts::lower, &NodeFacts::upper, &NodeFacts::zhat}) {
+    std::vector<double>& values = facts.*member;
+    values = pre.*member;
+    for (double& value : values) value = value > 0 ? value : 0;
   }
-  finish(id);
+  facts.rho = pre.rho;
 }
 
 void ImageFacts::deriveInput() {
@@ -131,11 +125,10 @@ void ImageFacts::deriveInput() {
   facts.lower = input_.lower;
   facts.upper = input_.upper;
   facts.zhat = input_.center;
-  std::vector<double> reach(facts.zhat.size()), magnitude(facts.zhat.size());
+  std::vector<double> reach(facts.zhat.size());
   for (size_t i = 0; i < reach.size(); ++i) {
     reach[i] = above(std::max(facts.upper[i] - facts.zhat[i], facts.zhat[i] - facts.lower[i]));
     if (reach[i] < 0) reach[i] = kInfinity;  // cannot be: the larger of two distances to an interval's ends
-    magnitude[i] = std::max(std::fabs(facts.lower[i]), std::fabs(facts.upper[i]));
   }
   facts.rho = normUp(reach);
   // ||.||_2 <= ||.||_1, so an l1 ball lies in the l2 ball of its radius.
@@ -145,41 +138,62 @@ void ImageFacts::deriveInput() {
   if (arithmetic_ == Arithmetic::real) return;
   // The input rounded to float32: a step of its own, x + r.
   for (size_t i = 0; i < reach.size(); ++i) {
-    facts.loss.push_back(up(gamma(2, kFloatUnit) * magnitude[i] + kFloatTiny));
+    const double magnitude = std::max(std::fabs(facts.lower[i]), std::fabs(facts.upper[i]));
+    if (!(magnitude < kFloatLargest)) valid_ = false;
+    facts.loss.push_back(up(gamma(2, kFloatUnit) * magnitude + kFloatTiny));
     facts.lower[i] = below(facts.lower[i] - facts.loss[i]);
     facts.upper[i] = above(facts.upper[i] + facts.loss[i]);
   }
   facts.step = normUp(facts.loss);
   facts.rho = up(facts.rho + facts.step);
-  if (!(largestOf(magnitude) < kFloatLargest)) valid_ = false;
 }
 
-void ImageFacts::deriveAffine(int id) {
-  const Node& node = network_.network().nodes[id];
+void ImageFacts::deriveAffine(std::span<ImageFacts* const> images, int id, Buffers& buffers) {
+  const ImageFacts& any = *images[0];
+  const ProofNetwork& network = any.network_;
+  const Composition& composition = network.composition(id);
+  const auto product = [&](const Operator& op, int from, const auto& write) {
+    const size_t in = static_cast<size_t>(network.size(from)) * kMixedLanes;
+    const Buffers::Buffer x = buffers.take(in);
+    if (images.size() < kTogether) std::fill_n(x.get(), in, 0.0);
+    for (size_t place = 0; place < images.size(); ++place) (images[place]->*write)(from, x.get() + 2 * place);
+    Buffers::Buffer y = buffers.take(static_cast<size_t>(network.size(id)) * kMixedLanes);
+    op.forwardMixed(any.kernels_, x.get(), y.get());
+    return y;
+  };
+  const int from = network.network().nodes[id].inputs[0];
+  const Buffers::Buffer y = product(network.operatorOf(id), from, &ImageFacts::writeBox);
+  Buffers::Buffer joined;
+  if (composition.joined)
+    joined = product(*composition.joined, composition.start, &ImageFacts::writeDeviations);
+  for (size_t place = 0; place < images.size(); ++place)
+    images[place]->readAffine(id, y.get() + 2 * place, joined ? joined.get() + 2 * place : nullptr);
+}
+
+void ImageFacts::writeBox(int from, double* x) const {
+  const NodeFacts& in = nodes_[from];
+  for (size_t i = 0; i < in.zhat.size(); ++i, x += kMixedLanes) {
+    const double middle = 0.5 * in.lower[i] + 0.5 * in.upper[i];
+    const double radius = std::max(in.upper[i] - middle, middle - in.lower[i]);
+    x[0] = in.zhat[i];
+    x[1] = middle;
+    x[kMagnitudes] = radius > 0 ? above(radius) : 0;  // subnormal numbers would be slow
+    x[kMagnitudes + 1] = std::max(in.magnitude[i], std::fabs(middle));
+  }
+}
+
+void ImageFacts::readAffine(int id, const double* y, const double* joined) {
   const Operator& op = network_.operatorOf(id);
   const Composition& composition = network_.composition(id);
-  const int from = node.inputs[0], size = network_.size(id);
+  const int from = network_.network().nodes[id].inputs[0], size = network_.size(id);
   const NodeFacts& in = nodes_[from];
   NodeFacts& facts = nodes_[id];
-
-  std::vector<double> x(static_cast<size_t>(network_.size(from)) * kLanes);
-  for (int i = 0; i < network_.size(from); ++i) {
-    const double middle = 0.5 * in.lower[i] + 0.5 * in.upper[i];
-    x[i * kLanes] = in.zhat[i];
-    x[i * kLanes + 1] = middle;
-    const double radius = std::max(in.upper[i] - middle, middle - in.lower[i]);
-    x[i * kLanes + 2] = radius > 0 ? above(radius) : 0;  // subnormal numbers would be slow
-    x[i * kLanes + 3] = std::max(in.magnitude[i], std::fabs(middle));
-  }
-  std::vector<double> y(static_cast<size_t>(size) * kLanes);
-  op.forwardMixed(kernels_, x.data(), y.data());
 
   const bool inFloat = arithmetic_ == Arithmetic::float32;
   const double terms = op.forwardTerms() + 8.0;
   const double rounding = gamma(terms);
   const double floatRounding = inFloat && !op.copies() ? gamma(op.forwardTerms() + 2.0, kFloatUnit) : 0;
-  const double floatTiny =
-      inFloat && !op.copies() ? 2 * terms * kFloatTiny * (1 + largestOf(in.magnitude)) : 0;
+  const double floatTiny = inFloat && !op.copies() ? 2 * terms * kFloatTiny * (1 + in.largestMagnitude) : 0;
   const double losing = gamma(op.adjointTerms() + 8.0) + sumSlack(network_);
   const double tiny = (terms + 8) * kTiny;
   if (inFloat && !(op.largestConstant() < kFloatLargest)) valid_ = false;
@@ -189,26 +203,26 @@ void ImageFacts::deriveAffine(int id) {
   const bool largestEntry = composition.start == 0 && input_.kind == InputKind::l1;
   const double driftBefore = driftBetween(composition.start, from);
   std::vector<double> fall, rise;
-  if (composition.joined) joinedStep(composition, fall, rise);
+  if (joined) readDeviations(composition, joined, fall, rise);
   std::vector<double> e(size);
   facts.loss.resize(size);
   for (std::vector<double>* values : {&facts.lower, &facts.upper, &facts.zhat}) values->resize(size);
-  for (int j = 0; j < size; ++j) {
+  for (int j = 0; j < size; ++j, y += kMixedLanes) {
     const double bias = op.bias().empty() ? 0 : op.bias()[j];
-    const double m = up((y[j * kLanes + 3] + std::fabs(bias)) * (1 + 2 * rounding) + tiny);
+    const double m = up((y[kMagnitudes + 1] + std::fabs(bias)) * (1 + 2 * rounding) + tiny);
     if (inFloat && !(m < kFloatLargest)) valid_ = false;
     const double inference = floatRounding * m + floatTiny;
     e[j] = up(rounding * m + inference + tiny);
     facts.loss[j] = up(losing * m + inference + tiny);
-    facts.zhat[j] = y[j * kLanes] + bias;
+    facts.zhat[j] = y[0] + bias;
 
-    const double middle = y[j * kLanes + 1] + bias;
-    const double radius = up(y[j * kLanes + 2] * (1 + 2 * rounding) + tiny + e[j]);
+    const double middle = y[1] + bias;
+    const double radius = up(y[kMagnitudes] * (1 + 2 * rounding) + tiny + e[j]);
     const double row = largestEntry ? composition.rowMax[j] * input_.eps + composition.rowNorm[j] * start.step
                                     : composition.rowNorm[j] * start.rho;
     const double drift = up(network_.rowNorm(id)[j] * driftBefore + e[j]);
     double down = up(row + drift), rising = down;
-    if (composition.joined) {
+    if (joined) {
       down = std::min(down, above(drift - fall[j]));
       rising = std::min(rising, above(drift + rise[j]));
     }
@@ -220,30 +234,46 @@ void ImageFacts::deriveAffine(int id) {
   facts.rho = composition.norm < kInfinity ? up(composition.norm * start.rho + facts.drift) : kInfinity;
 }
 
-void ImageFacts::joinedStep(const Composition& chain, std::vector<double>& lower,
-                            std::vector<double>& upper) const {
-  const NodeFacts& start = nodes_[chain.start];
-  const size_t count = start.zhat.size();
-  std::vector<double> x(count * kLanes), reach(count);
-  for (size_t i = 0; i < count; ++i) {
-    const double low = below(start.lower[i] - start.zhat[i]), high = above(start.upper[i] - start.zhat[i]);
+namespace {
+
+struct Interval {
+  double low, high;
+};
+
+/// Encloses x_i - xhat_i.
+Interval deviation(const NodeFacts& facts, size_t i) {
+  return {below(facts.lower[i] - facts.zhat[i]), above(facts.upper[i] - facts.zhat[i])};
+}
+
+}  // namespace
+
+void ImageFacts::writeDeviations(int start, double* x) const {
+  const NodeFacts& facts = nodes_[start];
+  for (size_t i = 0; i < facts.zhat.size(); ++i, x += kMixedLanes) {
+    const auto [low, high] = deviation(facts, i);
     const double middle = 0.5 * low + 0.5 * high;
-    reach[i] = std::max(std::fabs(low), std::fabs(high));
-    x[i * kLanes] = 0;
-    x[i * kLanes + 1] = middle;
-    x[i * kLanes + 2] = std::max(0.0, above(std::max(high - middle, middle - low)));
-    x[i * kLanes + 3] = std::fabs(middle);
+    x[0] = 0;
+    x[1] = middle;
+    x[kMagnitudes] = std::max(0.0, above(std::max(high - middle, middle - low)));
+    x[kMagnitudes + 1] = std::fabs(middle);
   }
-  std::vector<double> y(chain.rowNorm.size() * kLanes);
-  chain.joined->forwardMixed(kernels_, x.data(), y.data());
+}
+
+void ImageFacts::readDeviations(const Composition& chain, const double* y, std::vector<double>& lower,
+                                std::vector<double>& upper) const {
+  const NodeFacts& start = nodes_[chain.start];
+  std::vector<double> reach(start.zhat.size());
+  for (size_t i = 0; i < reach.size(); ++i) {
+    const auto [low, high] = deviation(start, i);
+    reach[i] = std::max(std::fabs(low), std::fabs(high));
+  }
   const double terms = chain.joined->forwardTerms() + 8.0, rounding = gamma(terms);
   const double rest = up(chain.error * normUp(reach) + (terms + 8) * kTiny);
-  for (size_t j = 0; j < chain.rowNorm.size(); ++j) {
-    const double middle = y[j * kLanes + 1];
+  for (size_t j = 0; j < chain.rowNorm.size(); ++j, y += kMixedLanes) {
     const double radius =
-        up((y[j * kLanes + 2] + 2 * rounding * y[j * kLanes + 3]) * (1 + 2 * rounding) + rest);
-    lower.push_back(below(middle - radius));
-    upper.push_back(above(middle + radius));
+        up((y[kMagnitudes] + 2 * rounding * y[kMagnitudes + 1]) * (1 + 2 * rounding) + rest);
+    lower.push_back(below(y[1] - radius));
+    upper.push_back(above(y[1] + radius));
   }
 }
 
@@ -281,19 +311,25 @@ void ImageFacts::finish(int id) {
   NodeFacts& facts = nodes_[id];
   const size_t size = facts.zhat.size();
   const Proven& proven = proven_[id];
+  for (size_t i = 0; i < proven.lower.size(); ++i) {
+    facts.lower[i] = std::max(facts.lower[i], proven.lower[i]);
+    facts.upper[i] = std::min(facts.upper[i], proven.upper[i]);
+  }
   facts.magnitude.resize(size);
   if (isPre_[id]) facts.reach.resize(size);
+  bool finite = true;
+  facts.largestMagnitude = facts.largestReach = 0;
   for (size_t i = 0; i < size; ++i) {
-    double &l = facts.lower[i], &u = facts.upper[i];
-    if (!proven.lower.empty()) {
-      l = std::max(l, proven.lower[i]);
-      u = std::min(u, proven.upper[i]);
-    }
-    if (!(l <= u) || !std::isfinite(l) || !std::isfinite(u) || !std::isfinite(facts.zhat[i])) valid_ = false;
+    const double l = facts.lower[i], u = facts.upper[i];
     const double box = std::max(std::fabs(l), std::fabs(u)), nominal = std::fabs(facts.zhat[i]);
+    finite = finite && l <= u && box < kInfinity && nominal < kInfinity;  // false for NaN
     facts.magnitude[i] = std::max(box, nominal);
-    if (isPre_[id]) facts.reach[i] = above(box + nominal);
+    facts.largestMagnitude = std::max(facts.largestMagnitude, facts.magnitude[i]);
+    if (!isPre_[id]) continue;
+    facts.reach[i] = above(box + nominal);
+    facts.largestReach = std::max(facts.largestReach, facts.reach[i]);
   }
+  if (!finite) valid_ = false;
 }
 
 }  // namespace bulwark::proof

@@ -16,9 +16,11 @@
 // at most.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "bounds/problem.h"
+#include "proof/buffers.h"
 #include "proof/claim.h"
 #include "proof/proof_network.h"
 
@@ -36,6 +38,7 @@ struct NodeFacts {
   std::vector<double> lower, upper, zhat;
   std::vector<double> reach;      // of a pre-activation: max(|lower|, |upper|) + |zhat|, rounded up
   std::vector<double> magnitude;  // X: max(|lower|, |upper|, |zhat|)
+  double largestReach = 0, largestMagnitude = 0;
   /// Of an affine node: what each unit of |g_j| can lose when g^T y is rewritten as (A^T g)^T x + g^T b, by r
   /// and by rounding; of the input and of adds: by r. Empty: nothing.
   std::vector<double> loss;
@@ -46,7 +49,7 @@ struct NodeFacts {
 
 class ImageFacts {
  public:
-  /// Of image `image` of the region. All derivations run here.
+  /// Of image `image` of the region; `propagate` derives the rest.
   ImageFacts(const ProofNetwork&, const Region&, int image, Arithmetic, const KernelTable&);
 
   /// False where a number overflowed or the region is empty: nothing may be claimed.
@@ -58,20 +61,32 @@ class ImageFacts {
 
   /// Adds proven bounds on a pre-activation's feature; `propagate` makes the rest follow.
   void tighten(int node, int feature, double lower, double upper);
-  /// Derives node `first` and everything after it again.
-  void propagate(int first = 0);
+
+  /// How many images share products, which then read each weight once.
+  static constexpr int kTogether = kMixedLanes / 4;
+  /// Derives node `first` and everything after it again, for up to kTogether images of one prover. Company
+  /// does not change a bit.
+  static void propagate(std::span<ImageFacts* const> images, int first, Buffers&);
 
  private:
   void setRegion(const Region&, int image);
   void derive(int id);
   void deriveInput();
-  void deriveAffine(int id);
+  static void deriveAffine(std::span<ImageFacts* const> images, int id, Buffers&);
   void deriveAdd(int id);
+  /// An image's four numbers of a feature lie in two lanes of each half: nominal, middle; radius, magnitude.
+  void writeBox(int from, double* x) const;
+  /// The same of what lies between the nominal run and the box.
+  void writeDeviations(int start, double* x) const;
+  /// `y` is the product of what writeBox wrote; `joined` of what writeDeviations wrote, for a joined chain.
+  void readAffine(int id, const double* y, const double* joined);
   /// For each output of a joined chain: what its deviation from yhat is between, but for the chain's drift.
-  void joinedStep(const Composition&, std::vector<double>& lower, std::vector<double>& upper) const;
+  void readDeviations(const Composition&, const double* y, std::vector<double>& lower,
+                      std::vector<double>& upper) const;
   /// Distance between nominal run and exact image of nominal start, at `id` in a chain of affine nodes.
   double driftBetween(int start, int id) const;
   void finish(int id);
+  void weighUnderflow();
 
   const ProofNetwork& network_;
   const Arithmetic arithmetic_;

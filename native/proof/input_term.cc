@@ -11,13 +11,13 @@ namespace {
 
 /// Where spending the radius on the steepest coordinates first runs out of it: the best multiplier of a
 /// clipped l1 ball. Only a proposal.
-double proposeMultiplier(const InputSet& set, int lanes, int lane, const double* g) {
+double proposeMultiplier(const InputSet& set, int lane, const double* g) {
   struct Move {
     double gain, room;
   };
   std::vector<Move> moves;
   for (size_t i = 0; i < set.center.size(); ++i) {
-    const double slope = g[i * lanes + lane];
+    const double slope = g[i * kLanes + lane];
     const double room = slope > 0 ? set.center[i] - set.lower[i] : set.upper[i] - set.center[i];
     moves.push_back({std::fabs(slope), std::max(room, 0.0)});
   }
@@ -31,10 +31,10 @@ double proposeMultiplier(const InputSet& set, int lanes, int lane, const double*
 }
 
 /// sum_i min over the box of g_i x + mu |x - center_i| - mu eps, for any mu >= 0: at an end or at the centre.
-double clippedL1(const InputSet& set, int lanes, int lane, const double* g, double mu, double slack) {
+double clippedL1(const InputSet& set, int lane, const double* g, double mu, double slack) {
   double sum = 0, magnitude = 0;
   for (size_t i = 0; i < set.center.size(); ++i) {
-    const double slope = g[i * lanes + lane], center = set.center[i];
+    const double slope = g[i * kLanes + lane], center = set.center[i];
     const auto at = [&](double x) { return slope * x + mu * std::fabs(x - center); };
     double least = std::min(at(set.lower[i]), at(set.upper[i]));
     if (center >= set.lower[i] && center <= set.upper[i]) least = std::min(least, at(center));
@@ -47,32 +47,40 @@ double clippedL1(const InputSet& set, int lanes, int lane, const double* g, doub
 
 }  // namespace
 
-void inputMinimum(const KernelTable& kernels, const InputSet& set, int lanes, const double* g,
-                  const double* lambda, double slack, double* minimum) {
-  const bool ball = set.kind != InputKind::box;
-  alignas(64) double used[kMostLanes], inverse[kMostLanes];
-  alignas(64) double boxed[kMostLanes], boxedMagnitude[kMostLanes], linear[kMostLanes],
-      linearMagnitude[kMostLanes], squares[kMostLanes], largest[kMostLanes];
-  for (int lane = 0; lane < lanes; ++lane) {
+void inputMinimum(const KernelTable& kernels, const LaneImages& images, const double* g, const double* lambda,
+                  double slack, double* minimum) {
+  const bool ball = images[0].input().kind != InputKind::box;
+  alignas(64) double used[kLanes], inverse[kLanes];
+  alignas(64) double boxed[kLanes], boxedMagnitude[kLanes], linear[kLanes], linearMagnitude[kLanes],
+      squares[kLanes], largest[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
     used[lane] = ball ? lambda[lane] : 0;
     inverse[lane] = 1 / used[lane];
   }
-  kernels.input({static_cast<int>(set.center.size()), lanes, g, used, inverse, set.center.data(),
-                 set.lower.data(), set.upper.data(), set.reach.data(), boxed, boxedMagnitude, linear,
-                 linearMagnitude, squares, largest});
-  const double square = up(set.eps * set.eps);
-  for (int lane = 0; lane < lanes; ++lane) {
+  const auto values = [&](std::vector<double> InputSet::* member) {
+    return images.values(
+        [&](const ImageFacts& image) -> const std::vector<double>& { return image.input().*member; });
+  };
+  const LaneValues center = values(&InputSet::center), lower = values(&InputSet::lower),
+                   upper = values(&InputSet::upper), reach = values(&InputSet::reach);
+  const size_t size = images[0].input().center.size();
+  kernels.input({static_cast<int>(size), images.own(), g, used, inverse, center.data, lower.data, upper.data,
+                 reach.data, boxed, boxedMagnitude, linear, linearMagnitude, squares, largest});
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const InputSet& set = images[lane].input();
+    const double square = up(set.eps * set.eps);
     // ||x - center||_2 <= eps in an l1 ball too.
     double best = below(boxed[lane] - up(0.5 * used[lane] * square + upSum(boxedMagnitude[lane]) * slack));
-    const double count = static_cast<double>(set.center.size());
+    const double count = static_cast<double>(size);
     const double norm = up(std::sqrt(squares[lane] * (1 + slack) * kUp + count * kTiny));
     if (ball) {
-      const double reach = set.kind == InputKind::l2 ? norm : largest[lane];
-      const double whole = below(linear[lane] - up(reach * set.eps + upSum(linearMagnitude[lane]) * slack));
+      const double reaching = set.kind == InputKind::l2 ? norm : largest[lane];
+      const double whole =
+          below(linear[lane] - up(reaching * set.eps + upSum(linearMagnitude[lane]) * slack));
       if (whole > best) best = whole;
     }
     if (set.kind == InputKind::l1 && set.clipped) {
-      const double clipped = clippedL1(set, lanes, lane, g, proposeMultiplier(set, lanes, lane, g), slack);
+      const double clipped = clippedL1(set, lane, g, proposeMultiplier(set, lane, g), slack);
       if (clipped > best) best = clipped;
     }
     minimum[lane] = best;

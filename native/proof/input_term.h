@@ -1,15 +1,15 @@
 // The last step of a proof: the minimum of g^T x over the region, bounded from below.
 #pragma once
 
-#include "proof/facts.h"
 #include "proof/kernels.h"
+#include "proof/lane_images.h"
 
 namespace bulwark::proof {
 
-/// minimum[lane] <= min over the set of g^T x, for g [feature][lane]; -infinity or NaN where nothing can be
-/// said. `lambda` of a clipped l2 ball, any values >= 0: with it the ball's constraint moves into the
+/// minimum[lane] <= min over the lane's set of g^T x, for g [feature][lane]; -infinity or NaN where nothing
+/// can be said. `lambda` of a clipped l2 ball, any values >= 0: with it the ball's constraint moves into the
 /// objective. Any such bound holds, so the largest of those that apply is taken.
-void inputMinimum(const KernelTable&, const InputSet&, int lanes, const double* g, const double* lambda,
-                  double slack, double* minimum);
+void inputMinimum(const KernelTable&, const LaneImages&, const double* g, const double* lambda, double slack,
+                  double* minimum);
 
 }  // namespace bulwark::proof

@@ -1,13 +1,16 @@
 // The loops of the proof that run over many features, compiled once per instruction set. Rows lie in lanes,
-// [feature][lane], of one image each; lanes do not influence one another.
+// [feature][lane], of one image each; lanes do not influence one another. Facts about an image's features are
+// [feature] where one image has all lanes; where every lane has its `own`, they are [feature][lane] too.
 #pragma once
 
 #include <cstdint>
 
 namespace bulwark::proof {
 
-/// Most lanes of a call; every call has 4 or 8.
-constexpr int kMostLanes = 8;
+/// Lanes of every call but `mixedProduct`.
+constexpr int kLanes = 8;
+/// Lanes of `mixedProduct`: the first half for A, the second for |A|.
+constexpr int kMixedLanes = 16;
 /// Sums run over this many features before they are added to a total.
 constexpr int kChunk = 64;
 /// Outputs of a tile.
@@ -36,31 +39,33 @@ struct ProductCall {
 /// The box of one feature, lane by lane, where a split narrowed it.
 struct SplitBox {
   int32_t feature;
-  double lower[kMostLanes], upper[kMostLanes];
+  double lower[kLanes], upper[kLanes];
 };
 
 /// Rigorous minima of c relu(z) - v z + (lambda + m) / 2 (z - zhat)^2 - m / 2 (relu(z) - relu(zhat))^2 over
 /// boxes; see kernels.inl.
 struct ReluCall {
-  int features, lanes;
+  int features;
+  bool own;  // applies to lower, upper, zhat and reach
   const double* c;
   double* v;                           // out
   const float* const* slope;           // [lane][feature]
   const double *lambda, *inverse;      // [lane]; inverse is any number near 1 / lambda
   const double* payment;               // [lane], m; null: 0 in all lanes
   const double *stiff, *stiffInverse;  // [lane], at most lambda + m, and near its inverse; with payment
-  const double *lower, *upper, *zhat, *reach;  // [feature]; reach = max(|lower|, |upper|) + |zhat|
-  const SplitBox* splits;                      // by feature
+  const double *lower, *upper, *zhat, *reach;  // reach = max(|lower|, |upper|) + |zhat|
+  const SplitBox* splits;                      // by feature; none where boxes are `own`
   int splitCount;
   double *sum, *magnitude;  // [lane], added to
 };
 
 /// The sums that bounds over the input need.
 struct InputCall {
-  int features, lanes;
+  int features;
+  bool own;  // applies to center, lower, upper and reach
   const double* g;
   const double *lambda, *inverse;                // [lane]
-  const double *center, *lower, *upper, *reach;  // [feature]; reach = max(|lower|, |upper|) + |center|
+  const double *center, *lower, *upper, *reach;  // reach = max(|lower|, |upper|) + |center|
   double *boxed, *boxedMagnitude;                // minimum of g x + lambda / 2 (x - center)^2 over the box
   double *linear, *linearMagnitude;              // g center
   double *squares, *largest;                     // g^2, |g|
@@ -68,16 +73,17 @@ struct InputCall {
 
 struct KernelTable {
   /// out = A in.
-  void (*product)(const ProductCall&, int lanes);
-  /// Four lanes: A in the first two, |A| in the others.
+  void (*product)(const ProductCall&);
+  /// For kMixedLanes: A in the first half of them, |A| in the second.
   void (*mixedProduct)(const ProductCall&);
   void (*relu)(const ReluCall&);
   void (*input)(const InputCall&);
-  /// sum += g bias, magnitude += |g| weight; either of bias and weight may be absent.
-  void (*weigh)(int features, int lanes, const double* g, const double* bias, const double* weight,
+  /// sum += g bias, magnitude += |g| weight; either of bias [feature] and weight (`own` or not) may be
+  /// absent.
+  void (*weigh)(int features, bool own, const double* g, const double* bias, const double* weight,
                 double* sum, double* magnitude);
-  /// into += from, magnitude += (|into| + |from|) weight.
-  void (*accumulate)(int features, int lanes, const double* from, double* into, const double* weight,
+  /// into += from, magnitude += (|into| + |from|) weight, `own` or not.
+  void (*accumulate)(int features, bool own, const double* from, double* into, const double* weight,
                      double* magnitude);
 };
 

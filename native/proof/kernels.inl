@@ -23,160 +23,155 @@
 
 #define PROOF_INLINE static inline __attribute__((always_inline))
 
-template <int width>
-struct Vector {
-  typedef double type __attribute__((vector_size(width * 8)));
-  typedef int64_t mask __attribute__((vector_size(width * 8)));
-};
+/// A vector of lanes.
+typedef double V __attribute__((vector_size(PROOF_WIDTH * 8)));
+typedef int64_t Mask __attribute__((vector_size(PROOF_WIDTH * 8)));
 
-template <class V>
 PROOF_INLINE V load(const double* p) {
   V x;
   __builtin_memcpy(&x, p, sizeof x);  // at any address
   return x;
 }
-template <class V>
-PROOF_INLINE void store(double* p, V x) {
-  __builtin_memcpy(p, &x, sizeof x);
-}
-template <class V>
-PROOF_INLINE V spread(double x) {
-  return x - V{};
-}
-template <class V>
+PROOF_INLINE void store(double* p, V x) { __builtin_memcpy(p, &x, sizeof x); }
+PROOF_INLINE V spread(double x) { return x - V{}; }
 PROOF_INLINE V absolute(V x) {
   return x < 0 ? -x : x;  // keeps NaN
 }
-template <class V>
-PROOF_INLINE V smaller(V a, V b) {
-  return a < b ? a : b;
-}
-template <class V>
-PROOF_INLINE void addTo(double* p, V x) {
-  store(p, load<V>(p) + x);
+PROOF_INLINE V smaller(V a, V b) { return a < b ? a : b; }
+PROOF_INLINE void addTo(double* p, V x) { store(p, load(p) + x); }
+
+/// Lanes [part, part + width) of what is known of feature i.
+template <bool own>
+PROOF_INLINE V fact(const double* values, int i, int part) {
+  if (own) return load(values + static_cast<int64_t>(i) * kLanes + part);
+  return spread(values[i]);
 }
 
 // --- products ---
 
-/// `parts` vectors of lanes; sums of even and odd terms apart, so that additions need not wait.
-template <int width, int parts, bool mixed>
-static void product(const ProductCall& call) {
-  typedef typename Vector<width>::type V;
-  typedef typename Vector<width>::mask Mask;
-  constexpr int lanes = width * parts;
-  // What a lane keeps of a weight's bits.
-  const int64_t bits[] = {-1, -1, INT64_MAX, INT64_MAX};
-  Mask keep[parts];
-  for (int p = 0; p < parts && mixed; ++p) __builtin_memcpy(&keep[p], bits + p * width, sizeof keep[p]);
-  const auto weightOf = [&](const double* weight, int part) __attribute__((always_inline)) -> V {
-    const V w = spread<V>(*weight);
-    return mixed ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & keep[part]) : w;
-  };
-  for (int i = 0; i < call.tileCount; ++i) {
-    const Tile& tile = call.tiles[i];
-    V even[kTile][parts] = {}, odd[kTile][parts] = {};
-    for (int s = tile.segment; s < tile.segment + tile.segmentCount; ++s) {
-      const Segment& segment = call.segments[s];
-      const double* in = call.in + static_cast<int64_t>(tile.in + segment.in) * lanes;
-      const double* weight = call.weights + (tile.weights + segment.weights) * kTile;
-      int k = 0;
-      for (; k + 2 <= segment.length; k += 2, in += 2 * lanes, weight += 2 * kTile) {
-        for (int p = 0; p < parts; ++p) {
-          const V x = load<V>(in + p * width), y = load<V>(in + lanes + p * width);
-          for (int m = 0; m < kTile; ++m) {
-            even[m][p] += weightOf(weight + m, p) * x;
-            odd[m][p] += weightOf(weight + kTile + m, p) * y;
-          }
-        }
-      }
-      if (k < segment.length) {
-        for (int p = 0; p < parts; ++p) {
-          const V x = load<V>(in + p * width);
-          for (int m = 0; m < kTile; ++m) even[m][p] += weightOf(weight + m, p) * x;
-        }
+/// A weight in all lanes, or its magnitude.
+template <bool magnitude>
+PROOF_INLINE V weightOf(const double* weight) {
+  const V w = spread(*weight);
+  return magnitude ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & (INT64_MAX - Mask{})) : w;
+}
+
+/// The outputs of a tile in one vector of lanes; sums of even and odd terms apart, so that additions need not
+/// wait.
+template <bool magnitude>
+static void tileProduct(const ProductCall& call, const Tile& tile, int lanes, int part) {
+  V even[kTile] = {}, odd[kTile] = {};
+  for (int s = tile.segment; s < tile.segment + tile.segmentCount; ++s) {
+    const Segment& segment = call.segments[s];
+    const double* in = call.in + static_cast<int64_t>(tile.in + segment.in) * lanes + part;
+    const double* weight = call.weights + (tile.weights + segment.weights) * kTile;
+    int k = 0;
+    for (; k + 2 <= segment.length; k += 2, in += 2 * lanes, weight += 2 * kTile) {
+      const V x = load(in), y = load(in + lanes);
+      for (int m = 0; m < kTile; ++m) {
+        even[m] += weightOf<magnitude>(weight + m) * x;
+        odd[m] += weightOf<magnitude>(weight + kTile + m) * y;
       }
     }
-    double* out = call.out + static_cast<int64_t>(tile.out) * lanes;
-    for (int m = 0; m < kTile; ++m) {
-      if (m == tile.outputs) break;
-      for (int p = 0; p < parts; ++p) store(out + m * lanes + p * width, even[m][p] + odd[m][p]);
+    if (k < segment.length) {
+      const V x = load(in);
+      for (int m = 0; m < kTile; ++m) even[m] += weightOf<magnitude>(weight + m) * x;
     }
+  }
+  double* out = call.out + static_cast<int64_t>(tile.out) * lanes + part;
+  for (int m = 0; m < kTile; ++m) {
+    if (m == tile.outputs) break;
+    store(out + m * lanes, even[m] + odd[m]);
   }
 }
 
-static void productOf(const ProductCall& call, int lanes) {
-  constexpr int four = PROOF_WIDTH < 4 ? PROOF_WIDTH : 4;
-  if (lanes == 8) {
-    product<PROOF_WIDTH, 8 / PROOF_WIDTH, false>(call);
-  } else {
-    product<four, 4 / four, false>(call);
+static void productOf(const ProductCall& call) {
+  for (int i = 0; i < call.tileCount; ++i) {
+    for (int part = 0; part < kLanes; part += PROOF_WIDTH)
+      tileProduct<false>(call, call.tiles[i], kLanes, part);
   }
 }
 
 static void mixedProductOf(const ProductCall& call) {
-  constexpr int four = PROOF_WIDTH < 4 ? PROOF_WIDTH : 4;
-  product<four, 4 / four, true>(call);
+  constexpr int half = kMixedLanes / 2;
+  for (int i = 0; i < call.tileCount; ++i) {
+    for (int part = 0; part < half; part += PROOF_WIDTH)
+      tileProduct<false>(call, call.tiles[i], kMixedLanes, part);
+    for (int part = half; part < kMixedLanes; part += PROOF_WIDTH)
+      tileProduct<true>(call, call.tiles[i], kMixedLanes, part);
+  }
 }
 
 // --- minima ---
+//
+// A lane's bits must not depend on how the others' facts are stored. So no sum has two products, of which the
+// compiler could fuse one or the other into it, and what it could compute ahead of a branch passes a
+// selection first, so that it is never fused.
 
 /// The bound on min q over [lo, hi], and |b|.
-template <class V>
 PROOF_INLINE V quadratic(V a, V lambda, V inverse, V zhat, V lo, V hi, V& bent) {
   V z = zhat - a * inverse;
   z = z >= lo ? (z <= hi ? z : hi) : lo;  // lo for NaN
   const V t = z - zhat, b = lambda * t, d = a + b;
-  bent += absolute(b);
-  return a * z + 0.5 * b * t + smaller(d * (lo - z), d * (hi - z));
+  bent = absolute(b);
+  return a * z + (0.5 * b * t + smaller(d * (lo - z), d * (hi - z)));
 }
 
-template <class V>
-PROOF_INLINE V atLeastZero(V x) {
-  return x > 0 ? x : V{};
-}
-template <class V>
-PROOF_INLINE V atMostZero(V x) {
-  return x < 0 ? x : V{};
-}
+PROOF_INLINE V atLeastZero(V x) { return x > 0 ? x : V{}; }
+PROOF_INLINE V atMostZero(V x) { return x < 0 ? x : V{}; }
 
 /// The balls at a neuron's layer, lane by lane.
-template <class V>
 struct Balls {
   V lambda, inverse, payment, stiff, stiffInverse;
 };
 
 /// The piece z >= 0 of a neuron with c - v = tilt.
-template <bool pays, class V>
-PROOF_INLINE V rising(const Balls<V>& balls, V tilt, V zhat, V lo, V hi, V& bent) {
+template <bool pays>
+PROOF_INLINE V rising(const Balls& balls, V tilt, V zhat, V lo, V hi, V& bent) {
   if (!pays) return quadratic(tilt, balls.lambda, balls.inverse, zhat, lo, hi, bent);
-  const V n = atMostZero(zhat), paid = balls.payment * n;
-  return quadratic(tilt - paid, balls.lambda, balls.inverse, zhat, lo, hi, bent) + 0.5 * paid * n;
+  const V paid = zhat < 0 ? balls.payment * zhat : V{};
+  const V constant = zhat < 0 ? 0.5 * balls.payment * (zhat * zhat) : V{};
+  return quadratic(tilt - paid, balls.lambda, balls.inverse, zhat, lo, hi, bent) + constant;
 }
 
 /// The piece z <= 0, where the ReLU is 0; tilt = -v.
-template <bool pays, class V>
-PROOF_INLINE V resting(const Balls<V>& balls, V tilt, V zhat, V lo, V hi, V& bent) {
+template <bool pays>
+PROOF_INLINE V resting(const Balls& balls, V tilt, V zhat, V lo, V hi, V& bent) {
   if (!pays) return quadratic(tilt, balls.lambda, balls.inverse, zhat, lo, hi, bent);
-  const V p = atLeastZero(zhat);
-  return quadratic(tilt, balls.stiff, balls.stiffInverse, zhat, lo, hi, bent) - 0.5 * balls.payment * p * p;
+  const V constant = zhat > 0 ? 0.5 * balls.payment * (zhat * zhat) : V{};
+  return quadratic(tilt, balls.stiff, balls.stiffInverse, zhat, lo, hi, bent) - constant;
 }
 
-/// Any box; a piece that it does not reach is computed and left.
-template <bool pays, class V>
-PROOF_INLINE V neuron(const Balls<V>& balls, V c, V v, V zhat, V lower, V upper, V& bent) {
-  const V positive = rising<pays>(balls, c - v, zhat, atLeastZero(lower), upper, bent);
-  const V negative = resting<pays>(balls, -v, zhat, lower, atMostZero(upper), bent);
-  return lower > 0 ? positive : (upper < 0 ? negative : smaller(positive, negative));
+/// A neuron whose box differs from lane to lane: a piece that a box does not reach is computed and left, so
+/// that lanes get the bits that they get where one box serves all.
+template <bool pays>
+PROOF_INLINE V neuron(const Balls& balls, V c, V v, V zhat, V lower, V upper, V& bent) {
+  V up, down;
+  const V positive = rising<pays>(balls, c - v, zhat, atLeastZero(lower), upper, up);
+  const V negative = resting<pays>(balls, -v, zhat, lower, atMostZero(upper), down);
+  bent = lower >= 0 ? up : (upper <= 0 ? down : up + down);
+  return lower >= 0 ? positive : (upper <= 0 ? negative : smaller(positive, negative));
 }
 
-template <int width, bool pays>
+/// The same where one box serves all lanes.
+template <bool pays>
+PROOF_INLINE V neuron(const Balls& balls, V c, V v, V zhat, double lower, double upper, V& bent) {
+  if (lower >= 0) return rising<pays>(balls, c - v, zhat, spread(lower), spread(upper), bent);
+  if (upper <= 0) return resting<pays>(balls, -v, zhat, spread(lower), spread(upper), bent);
+  V up, down;
+  const V positive = rising<pays>(balls, c - v, zhat, V{}, spread(upper), up);
+  const V negative = resting<pays>(balls, -v, zhat, spread(lower), V{}, down);
+  bent = up + down;
+  return smaller(positive, negative);
+}
+
+template <bool pays, bool own>
 static void relu(const ReluCall& call, int part) {
-  typedef typename Vector<width>::type V;
-  Balls<V> balls{load<V>(call.lambda + part), load<V>(call.inverse + part), {}, {}, {}};
+  Balls balls{load(call.lambda + part), load(call.inverse + part), {}, {}, {}};
   if (pays) {
-    balls.payment = load<V>(call.payment + part);
-    balls.stiff = load<V>(call.stiff + part);
-    balls.stiffInverse = load<V>(call.stiffInverse + part);
+    balls.payment = load(call.payment + part);
+    balls.stiff = load(call.stiff + part);
+    balls.stiffInverse = load(call.stiffInverse + part);
   }
   V total{}, totalMagnitude{};
   int split = 0;
@@ -184,28 +179,25 @@ static void relu(const ReluCall& call, int part) {
     const int end = call.features - begin < kChunk ? call.features : begin + kChunk;
     V sum{}, magnitude{};
     for (int i = begin; i < end; ++i) {
-      const int64_t at = static_cast<int64_t>(i) * call.lanes + part;
-      const V c = load<V>(call.c + at);
+      const int64_t at = static_cast<int64_t>(i) * kLanes + part;
+      const V c = load(call.c + at);
       V slope;
-      for (int lane = 0; lane < width; ++lane) slope[lane] = call.slope[part + lane][i];
+      for (int lane = 0; lane < PROOF_WIDTH; ++lane) slope[lane] = call.slope[part + lane][i];
       const V v = slope * c;
       store(call.v + at, v);
-      const V zhat = spread<V>(call.zhat[i]), lower = spread<V>(call.lower[i]),
-              upper = spread<V>(call.upper[i]);
-      V bent{};
-      if (pays) bent += 2 * balls.payment * absolute(zhat);
-      if (split < call.splitCount && call.splits[split].feature == i) {
+      const V zhat = fact<own>(call.zhat, i, part);
+      V bent;
+      if (own) {
+        sum += neuron<pays>(balls, c, v, zhat, fact<own>(call.lower, i, part), fact<own>(call.upper, i, part),
+                            bent);
+      } else if (split < call.splitCount && call.splits[split].feature == i) {
         const SplitBox& box = call.splits[split++];
-        sum += neuron<pays>(balls, c, v, zhat, load<V>(box.lower + part), load<V>(box.upper + part), bent);
-      } else if (call.lower[i] >= 0) {
-        sum += rising<pays>(balls, c - v, zhat, lower, upper, bent);
-      } else if (call.upper[i] <= 0) {
-        sum += resting<pays>(balls, -v, zhat, lower, upper, bent);
+        sum += neuron<pays>(balls, c, v, zhat, load(box.lower + part), load(box.upper + part), bent);
       } else {
-        const V positive = rising<pays>(balls, c - v, zhat, V{}, upper, bent);
-        sum += smaller(positive, resting<pays>(balls, -v, zhat, lower, V{}, bent));
+        sum += neuron<pays>(balls, c, v, zhat, call.lower[i], call.upper[i], bent);
       }
-      magnitude += call.reach[i] * (absolute(c) + absolute(v) + bent);
+      if (pays) bent += 2 * balls.payment * absolute(zhat);
+      magnitude += fact<own>(call.reach, i, part) * (absolute(c) + absolute(v) + bent);
     }
     total += sum;
     totalMagnitude += magnitude;
@@ -214,22 +206,22 @@ static void relu(const ReluCall& call, int part) {
   addTo(call.magnitude + part, totalMagnitude);
 }
 
-template <int width>
+template <bool own>
 static void input(const InputCall& call, int part) {
-  typedef typename Vector<width>::type V;
-  const V lambda = load<V>(call.lambda + part), inverse = load<V>(call.inverse + part);
+  const V lambda = load(call.lambda + part), inverse = load(call.inverse + part);
   V boxed{}, boxedMagnitude{}, linear{}, linearMagnitude{}, squares{}, largest{};
   for (int begin = 0; begin < call.features; begin += kChunk) {
     const int end = call.features - begin < kChunk ? call.features : begin + kChunk;
     V sum{}, magnitude{}, product{}, productMagnitude{}, square{};
     for (int i = begin; i < end; ++i) {
-      const V g = load<V>(call.g + static_cast<int64_t>(i) * call.lanes + part), size = absolute(g);
-      V bent{};
-      sum += quadratic(g, lambda, inverse, spread<V>(call.center[i]), spread<V>(call.lower[i]),
-                       spread<V>(call.upper[i]), bent);
-      magnitude += call.reach[i] * (size + bent);
-      product += call.center[i] * g;
-      productMagnitude += (call.center[i] < 0 ? -call.center[i] : call.center[i]) * size;
+      const V g = load(call.g + static_cast<int64_t>(i) * kLanes + part), size = absolute(g);
+      const V center = fact<own>(call.center, i, part);
+      V bent;
+      sum += quadratic(g, lambda, inverse, center, fact<own>(call.lower, i, part),
+                       fact<own>(call.upper, i, part), bent);
+      magnitude += fact<own>(call.reach, i, part) * (size + bent);
+      product += center * g;
+      productMagnitude += absolute(center) * size;
       square += g * g;
       largest = size > largest ? size : largest;
     }
@@ -249,18 +241,17 @@ static void input(const InputCall& call, int part) {
 
 // --- sums ---
 
-template <int width>
-static void weigh(int features, int lanes, int part, const double* g, const double* bias,
-                  const double* weight, double* sums, double* magnitudes) {
-  typedef typename Vector<width>::type V;
+template <bool own>
+static void weigh(int features, int part, const double* g, const double* bias, const double* weight,
+                  double* sums, double* magnitudes) {
   V total{}, totalMagnitude{};
   for (int begin = 0; begin < features; begin += kChunk) {
     const int end = features - begin < kChunk ? features : begin + kChunk;
     V sum{}, magnitude{};
     for (int i = begin; i < end; ++i) {
-      const V x = load<V>(g + static_cast<int64_t>(i) * lanes + part);
+      const V x = load(g + static_cast<int64_t>(i) * kLanes + part);
       if (bias) sum += bias[i] * x;
-      if (weight) magnitude += weight[i] * absolute(x);
+      if (weight) magnitude += fact<own>(weight, i, part) * absolute(x);
     }
     total += sum;
     totalMagnitude += magnitude;
@@ -269,52 +260,43 @@ static void weigh(int features, int lanes, int part, const double* g, const doub
   addTo(magnitudes + part, totalMagnitude);
 }
 
-template <int width>
-static void accumulate(int features, int lanes, int part, const double* from, double* into,
-                       const double* weight, double* magnitudes) {
-  typedef typename Vector<width>::type V;
+template <bool own>
+static void accumulate(int features, int part, const double* from, double* into, const double* weight,
+                       double* magnitudes) {
   V total{};
   for (int i = 0; i < features; ++i) {
-    const int64_t at = static_cast<int64_t>(i) * lanes + part;
-    const V x = load<V>(from + at), sum = load<V>(into + at) + x;
+    const int64_t at = static_cast<int64_t>(i) * kLanes + part;
+    const V x = load(from + at), sum = load(into + at) + x;
     store(into + at, sum);
-    total += weight[i] * (absolute(sum) + absolute(x));
+    total += fact<own>(weight, i, part) * (absolute(sum) + absolute(x));
   }
   addTo(magnitudes + part, total);
 }
 
-/// Calls body.template operator()<width>(first lane) for every vector of lanes.
-template <class Body>
-PROOF_INLINE void eachPart(int lanes, const Body& body) {
-  constexpr int four = PROOF_WIDTH < 4 ? PROOF_WIDTH : 4;
-  if (lanes == 8) {
-    for (int part = 0; part < 8; part += PROOF_WIDTH) body.template operator()<PROOF_WIDTH>(part);
-  } else {
-    for (int part = 0; part < 4; part += four) body.template operator()<four>(part);
+static void reluOf(const ReluCall& call) {
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH) {
+    if (call.own) {
+      (call.payment ? relu<true, true> : relu<false, true>)(call, part);
+    } else {
+      (call.payment ? relu<true, false> : relu<false, false>)(call, part);
+    }
   }
 }
 
-static void reluOf(const ReluCall& call) {
-  eachPart(call.lanes,
-           [&]<int width>(int part) { (call.payment ? relu<width, true> : relu<width, false>)(call, part); });
-}
-
 static void inputOf(const InputCall& call) {
-  eachPart(call.lanes, [&]<int width>(int part) { input<width>(call, part); });
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH) (call.own ? input<true> : input<false>)(call, part);
 }
 
-static void weighOf(int features, int lanes, const double* g, const double* bias, const double* weight,
+static void weighOf(int features, bool own, const double* g, const double* bias, const double* weight,
                     double* sum, double* magnitude) {
-  eachPart(lanes, [&]<int width>(int part) {
-    weigh<width>(features, lanes, part, g, bias, weight, sum, magnitude);
-  });
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH)
+    (own ? weigh<true> : weigh<false>)(features, part, g, bias, weight, sum, magnitude);
 }
 
-static void accumulateOf(int features, int lanes, const double* from, double* into, const double* weight,
+static void accumulateOf(int features, bool own, const double* from, double* into, const double* weight,
                          double* magnitude) {
-  eachPart(lanes, [&]<int width>(int part) {
-    accumulate<width>(features, lanes, part, from, into, weight, magnitude);
-  });
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH)
+    (own ? accumulate<true> : accumulate<false>)(features, part, from, into, weight, magnitude);
 }
 
 const KernelTable table = {productOf, mixedProductOf, reluOf, inputOf, weighOf, accumulateOf};

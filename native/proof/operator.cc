@@ -109,26 +109,26 @@ ProductCall Operator::Plan::call(const double* in, double* out) const {
   return {tiles.data(), static_cast<int>(tiles.size()), segments.data(), weights.data(), in, out};
 }
 
-void Operator::adjoint(const KernelTable& kernels, int lanes, const double* y, double* x) const {
-  if (!adjoint_.tiles.empty()) return kernels.product(adjoint_.call(y, x), lanes);
+void Operator::adjoint(const KernelTable& kernels, const double* y, double* x) const {
+  if (!adjoint_.tiles.empty()) return kernels.product(adjoint_.call(y, x));
   for (size_t i = 0; i < diagonal_.size(); ++i) {
-    for (int lane = 0; lane < lanes; ++lane) x[i * lanes + lane] = diagonal_[i] * y[i * lanes + lane];
+    for (int lane = 0; lane < kLanes; ++lane) x[i * kLanes + lane] = diagonal_[i] * y[i * kLanes + lane];
   }
   if (source_.empty()) return;
-  std::fill_n(x, static_cast<size_t>(in_) * lanes, 0.0);
+  std::fill_n(x, static_cast<size_t>(in_) * kLanes, 0.0);
   for (size_t o = 0; o < source_.size(); ++o) {
     if (source_[o] < 0) continue;
-    double* to = x + static_cast<size_t>(source_[o]) * lanes;
-    for (int lane = 0; lane < lanes; ++lane) to[lane] += y[o * lanes + lane];
+    double* to = x + static_cast<size_t>(source_[o]) * kLanes;
+    for (int lane = 0; lane < kLanes; ++lane) to[lane] += y[o * kLanes + lane];
   }
 }
 
 void Operator::forwardMixed(const KernelTable& kernels, const double* x, double* y) const {
-  constexpr int lanes = 4;
+  constexpr int lanes = kMixedLanes;
   if (!forward_.tiles.empty()) return kernels.mixedProduct(forward_.call(x, y));
   for (size_t i = 0; i < diagonal_.size(); ++i) {
     for (int lane = 0; lane < lanes; ++lane) {
-      y[i * lanes + lane] = (lane < 2 ? diagonal_[i] : std::fabs(diagonal_[i])) * x[i * lanes + lane];
+      y[i * lanes + lane] = (lane < lanes / 2 ? diagonal_[i] : std::fabs(diagonal_[i])) * x[i * lanes + lane];
     }
   }
   for (size_t o = 0; o < source_.size(); ++o) {

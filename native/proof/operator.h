@@ -12,9 +12,9 @@ class Operator {
  public:
   explicit Operator(const Affine&);
 
-  /// x = A^T y for rows in lanes.
-  void adjoint(const KernelTable&, int lanes, const double* y, double* x) const;
-  /// Four lanes: y = A x in the first two, |A| x in the others.
+  /// x = A^T y for rows in kLanes lanes.
+  void adjoint(const KernelTable&, const double* y, double* x) const;
+  /// kMixedLanes lanes: y = A x in the first half of them, |A| x in the second.
   void forwardMixed(const KernelTable&, const double* x, double* y) const;
 
   /// Most products that one entry of A x sums, and of A^T y.

@@ -61,6 +61,8 @@ class Prover {
  private:
   void check(const Claim&) const;
   bool valid(int image) const { return images_[image] && images_[image]->valid(); }
+  /// Calls body for parts of 0 .. count - 1, of at most kTogether each, until stopped.
+  void inGroups(size_t count, const std::function<void(size_t begin, size_t end, Buffers&)>& body) const;
 
   const ProofNetwork& network_;
   ThreadPool& pool_;
