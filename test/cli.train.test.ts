@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../src/model/index.js';
+import { gridFile } from '../src/cli/train-surrogate.js';
 import { nativeCandidates } from '../src/native.js';
 import { idx, temporaryFolder } from './support/array-files.js';
 import { blobs } from './support/blobs.js';
 import { runCommand } from './support/command-line.js';
+import { pairGrid } from './support/grids.js';
 
 const folder = temporaryFolder();
 const [addon] = nativeCandidates();
@@ -58,5 +60,40 @@ describe('bulwark train', () => {
     expect(await wrong('--set', 'radius=1')).toMatch(/^2: .*its settings: eps, stepSize, steps, restarts/s);
     expect(await wrong('--arch', '36')).toMatch(/^2: .*has no layers/s);
     expect(await wrong('--data', 'mnist')).toMatch(/^2: .*--data-dir/s);
+    expect(await wrong('--data', 'cifar10')).toMatch(/^2: .*--data cifar10 needs --data-dir/s);
+    expect(await wrong('--data-dir', folder.path)).toMatch(/^2: .*mnist, cifar10 or opf/s);
+  });
+
+  it('trains a surrogate of optimal power flow', async () => {
+    await folder.write(gridFile, Buffer.from(pairGrid));
+    const out = join(folder.path, 'opf.onnx');
+    const run = (recipe: string, ...more: string[]) => {
+      const data = ['--data', 'opf', '--data-dir', folder.path, '--arch', '2-4-2', '--out', out];
+      const settings = ['--set', 'train=20', '--set', 'test=10', '--threads', '1', '--force'];
+      return runCommand(['train', '--recipe', recipe, ...data, ...settings, ...more], { addon });
+    };
+    const { code, stdout, stderr } = await run('certified', '--epochs', '30', '--set', 'weight=0.3');
+    expect(stderr).toContain('30/30 steps');
+    expect(stdout).toMatch(/squared error on 10 test demands: [\d.]+ standard deviations/);
+    expect(code).toBe(0);
+    const bytes = await readFile(out);
+    expect((await loadModel(out)).outputSize).toBe(2);
+    const { inputScale, limits } = JSON.parse(await readFile(`${out}.json`, 'utf8'));
+    expect(inputScale.mean[1]).toBeGreaterThan(80);
+    expect(limits.upper).toHaveLength(2);
+    await run('certified', '--epochs', '30', '--set', 'weight=0.3');
+    expect(await readFile(out)).toEqual(bytes);
+    await run('standard', '--epochs', '30');
+    expect(await readFile(out)).not.toEqual(bytes);
+    const wrong = async (recipe: string, ...more: string[]): Promise<string> =>
+      (await run(recipe, ...more)).stderr;
+    expect(await wrong('pgd')).toContain('expected standard or certified');
+    expect(await wrong('standard', '--resume')).toContain('resume');
+    expect(await wrong('standard', '--batch', '3')).toContain('batch do not apply');
+    expect(await wrong('standard', '--set', 'kappa=1')).toContain('its settings: weight, eps');
+    expect(await wrong('standard', '--arch', '3-4-2')).toContain('the grid has 2 demands and 2 generators');
+    expect(await wrong('standard', '--data-dir', join(folder.path, 'none'))).toContain(
+      `expected ${gridFile}`,
+    );
   });
 });

@@ -4,23 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseMatpower } from '../src/index.js';
+import { pairGrid } from './support/grids.js';
 import { type Rise, type StudyResult, rises, study } from '../studies/opf/study.mjs';
 
-/** Two generators and a line that limits the cheap one. */
-const grid = parseMatpower(`function mpc = pair
-mpc.version = '2';
-mpc.baseMVA = 100;
-mpc.bus = [
-  1 3 60 0 0 0 1 1 0 240 1 1.1 0.9;
-  2 2 90 0 0 0 1 1 0 240 1 1.1 0.9;
-];
-mpc.gen = [
-  1 0 0 0 0 1 100 1 300 0;
-  2 0 0 0 0 1 100 1 300 0;
-];
-mpc.gencost = [ 2 0 0 3 0.01 10 0; 2 0 0 3 0.05 20 0 ];
-mpc.branch = [ 1 2 0 0.2 0 80 0 0 0 0 1 -360 360 ];
-`);
+const grid = parseMatpower(pairGrid);
 const out = mkdtempSync(join(tmpdir(), 'opf-'));
 let results: StudyResult[];
 let found: Rise[];

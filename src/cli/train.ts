@@ -9,6 +9,7 @@ import {
   accuracy,
   findRecipe,
   loadLabelled,
+  loadCifar10,
   loadMnist,
   parseArchitecture,
   recipes,
@@ -18,6 +19,7 @@ import { NativeArithmetic, Tape } from '../autodiff/index.js';
 import { writeLog } from '../train/log.js';
 import { ProgressDisplay } from './progress.js';
 import { nonNegative, whole } from './options.js';
+import { surrogateHelp, trainOpf } from './train-surrogate.js';
 
 interface TrainCommandOptions extends Partial<Record<keyof TrainingOptions, number>> {
   recipe: string;
@@ -62,8 +64,8 @@ export function addTrain(program: Command, signal: AbortSignal): void {
         .choices(recipes.map(({ name }) => name))
         .makeOptionMandatory(),
     )
-    .requiredOption('--data <set>', 'mnist, or a file of images')
-    .option('--data-dir <folder>', 'where the four files of MNIST are')
+    .requiredOption('--data <set>', 'mnist, cifar10, opf, or a file of images')
+    .option('--data-dir <folder>', 'where the files of mnist, cifar10 or opf are')
     .option('--labels <file>', 'labels of a file of images')
     .requiredOption('--arch <layers>', 'such as 784-128-128-10 or 1x16x16-c8k4s2p1-64-10')
     .requiredOption('--out <file>', 'the ONNX file to write')
@@ -75,7 +77,7 @@ export function addTrain(program: Command, signal: AbortSignal): void {
     .option('--force', 'replace --out if it exists', false)
     .option('--threads <T>', 'worker threads (default: all cores)', whole);
   for (const [, flags, text] of trainingOptions) command.option(flags, text, nonNegative);
-  command.addHelpText('after', `\nDefaults of each recipe:\n${defaultsText()}`);
+  command.addHelpText('after', `\nDefaults of each recipe:\n${defaultsText()}\n${surrogateHelp}`);
   command.action((options: TrainCommandOptions) => run(options, signal));
 }
 
@@ -84,6 +86,7 @@ async function run(options: TrainCommandOptions, signal: AbortSignal): Promise<v
   if (existsSync(out) && !options.force && !resume) {
     throw new InvalidArgumentError(`--out ${out} exists: name another file, or add --force`);
   }
+  if (options.data === 'opf') return trainOpf(options, signal);
   const recipe = findRecipe(options.recipe);
   const architecture = parseArchitecture(options.arch);
   const data = await openDataSet(options, architecture.shapes);
@@ -122,11 +125,14 @@ function openDataSet(
   { data, dataDir, labels }: TrainCommandOptions,
   shapes: readonly (readonly number[])[],
 ): Promise<DataSet> {
-  if (data === 'mnist') {
-    if (dataDir === undefined) throw new InvalidArgumentError('--data mnist needs --data-dir, its folder');
-    return loadMnist(dataDir);
+  const named = { mnist: loadMnist, cifar10: loadCifar10 };
+  if (data === 'mnist' || data === 'cifar10') {
+    if (dataDir === undefined) throw new InvalidArgumentError(`--data ${data} needs --data-dir, its folder`);
+    return named[data](dataDir);
   }
-  if (dataDir !== undefined) throw new InvalidArgumentError('--data-dir goes with --data mnist');
+  if (dataDir !== undefined) {
+    throw new InvalidArgumentError('--data-dir goes with --data mnist, cifar10 or opf');
+  }
   const classes = shapes[shapes.length - 1][0];
   return loadLabelled(data, labels, shapes[0], classes).then((training) => ({ training }));
 }

@@ -24,16 +24,62 @@ export interface DataSet {
 
 const mnistShape = [1, 28, 28];
 
-/** Loads MNIST from a folder with its four IDX files, gzipped or not. */
+/** A file of a data set, gzipped or not. */
+function find(folder: string, name: string): string {
+  const path = [join(folder, name), join(folder, `${name}.gz`)].find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new DataError(`${folder}: expected ${name} or ${name}.gz there`);
+  return path;
+}
+
+/**
+ * Loads MNIST from a folder with its four IDX files, gzipped or not.
+ *
+ * @throws DataError naming a file that is missing or broken.
+ */
 export async function loadMnist(folder: string): Promise<DataSet> {
-  const find = (name: string): string => {
-    const path = [join(folder, name), join(folder, `${name}.gz`)].find((candidate) => existsSync(candidate));
-    if (path === undefined) throw new DataError(`${folder}: expected ${name} or ${name}.gz there`);
-    return path;
+  const load = (part: string): Promise<LabelledData> => {
+    const [images, labels] = ['images-idx3', 'labels-idx1'].map((kind) =>
+      find(folder, `${part}-${kind}-ubyte`),
+    );
+    return loadLabelled(images, labels, mnistShape, 10);
   };
-  const load = (part: string): Promise<LabelledData> =>
-    loadLabelled(find(`${part}-images-idx3-ubyte`), find(`${part}-labels-idx1-ubyte`), mnistShape, 10);
   return { training: await load('train'), test: await load('t10k') };
+}
+
+const cifarShape = [3, 32, 32];
+
+/** The binary version of CIFAR-10 keeps its training images in five files. */
+export const cifarBatches: readonly string[] = [1, 2, 3, 4, 5].map((batch) => `data_batch_${batch}.bin`);
+
+/**
+ * Loads CIFAR-10 from a folder with its binary version, `data_batch_1.bin` to `data_batch_5.bin` and
+ * `test_batch.bin`, each gzipped or not. Pixels in [0, 1], `[3, 32, 32]`.
+ *
+ * @throws DataError naming a file that is missing or is not whole records of CIFAR-10.
+ */
+export async function loadCifar10(folder: string): Promise<DataSet> {
+  // All files are looked for before the first is read.
+  const paths = [...cifarBatches, 'test_batch.bin'].map((name) => find(folder, name));
+  const load = (path: string): Promise<LabelledData> => loadLabelled(path, undefined, cifarShape, 10);
+  const test = await load(paths[paths.length - 1]);
+  const batches: LabelledData[] = [];
+  for (const path of paths.slice(0, -1)) batches.push(await load(path));
+  return { training: joined(batches), test };
+}
+
+/** Data sets of one shape behind each other. */
+function joined(parts: readonly LabelledData[]): LabelledData {
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  const [{ shape, size }] = parts;
+  const images = new Float32Array(count * size);
+  const labels = new Int32Array(count);
+  let at = 0;
+  for (const part of parts) {
+    images.set(part.images, at * size);
+    labels.set(part.labels, at);
+    at += part.count;
+  }
+  return { shape, size, count, images, labels };
 }
 
 /** Images and labels of any array files that `bulwark certify` reads, for images of the given shape. */
@@ -53,7 +99,7 @@ export async function loadLabelled(
     shape,
     size: loaded.size,
     count: loaded.count,
-    images: Float32Array.from(loaded.data),
+    images: new Float32Array(loaded.data),
     labels: known,
   };
 }

@@ -1,24 +1,26 @@
 /** Trains surrogates of DC-OPF under growing weights of the certified violation, and measures what is certified. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Verifier, dcOptimalPowerFlow } from '../../dist/index.js';
-import { dispatchData } from './data.mjs';
+import {
+  Verifier,
+  dcOptimalPowerFlow,
+  dispatchData,
+  dispatchDefaults,
+  surrogateDefaults,
+  trainSurrogate,
+} from '../../dist/index.js';
 import { drawStudy, sum } from './figure.mjs';
 import { provenBounds, squaredError, violations } from './measure.mjs';
-import { trainSurrogate } from './train.mjs';
 
 /** Radii in standard deviations of the demands; the last is the one of training, as in the paper. */
 export const defaults = {
   weights: [0, 0.01, 0.03, 0.1, 0.3, 1],
   radii: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
   trajectoryWeights: [0, 0.1],
-  train: 1000,
-  test: 500,
-  spread: 0.2,
+  ...dispatchDefaults,
   hidden: 16,
-  steps: 3000,
-  rate: 0.02,
-  seed: 1,
+  steps: surrogateDefaults.steps,
+  rate: surrogateDefaults.rate,
 };
 
 /**
@@ -40,7 +42,8 @@ export async function study(grid, { out, threads, log = () => {}, ...given }) {
   const trajectories = [];
   try {
     for (const weight of weights) {
-      const model = await trainSurrogate(data, weight, training);
+      const network = await trainSurrogate(data, weight, training);
+      const model = await network.model();
       const error = await squaredError(verifier, model, data.test);
       const found = [];
       for (const radius of radii) {
