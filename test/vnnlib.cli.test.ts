@@ -86,7 +86,7 @@ describe('bulwark vnncomp', () => {
       .trim()
       .split('\n')
       .slice(1)
-      .map((line) => line.split(',')[3]);
+      .map((line) => line.split(',')[4]);
   let instances: string;
   beforeAll(async () => {
     instances = await folder.write('instances.csv', `${lines.join('\n')}\n`);
@@ -106,7 +106,7 @@ describe('bulwark vnncomp', () => {
     expect(code).toBe(0);
     const text = await readFile(out, 'utf8');
     expect(text).toMatch(
-      /^onnx,vnnlib,timeout,result,seconds\nidentity\.onnx,sat\.vnnlib,20,sat,\d+\.\d{3}\n/,
+      /^onnx,vnnlib,timeout,assurance,result,seconds\nidentity\.onnx,sat\.vnnlib,20,real,sat,\d+\.\d{3}\n/,
     );
     expect(answers(text)).toEqual(verdicts);
     expect(stdout).toMatch(/^unsat +2 +50\.0 %$/m);
@@ -133,20 +133,25 @@ describe('bulwark vnncomp', () => {
   });
 
   it('continues a killed run at the line that is not whole, and nowhere else', async () => {
-    const head = 'onnx,vnnlib,timeout,result,seconds\n';
-    const kept = 'identity.onnx,sat.vnnlib,20,unknown,7.000\n';
+    const head = 'onnx,vnnlib,timeout,assurance,result,seconds\n';
+    const kept = 'identity.onnx,sat.vnnlib,20,real,unknown,7.000\n';
     const out = await folder.write('killed.csv', `${head}${kept}identity.onnx,unsat.vn`);
     const refused = await command('vnncomp', instances, '--out', out);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('exists already')]);
     const { code } = await command('vnncomp', instances, '--out', out, '--resume');
     expect(code).toBe(0);
     const text = await readFile(out, 'utf8');
-    expect(text.startsWith(`${head}${kept}identity.onnx,unsat.vnnlib,21,unsat,`)).toBe(true);
+    expect(text.startsWith(`${head}${kept}identity.onnx,unsat.vnnlib,21,real,unsat,`)).toBe(true);
     expect(answers(text)).toEqual(['unknown', ...verdicts.slice(1)]);
     const other = await command('vnncomp', instances, '--out', out, '--resume', '--time-limit', '2');
     expect([other.code, other.stderr]).toEqual([
       2,
       expect.stringContaining("a limit of 20 s, this run's is 2 s"),
+    ]);
+    const level = await command('vnncomp', instances, '--out', out, '--resume', '--assurance', 'float32');
+    expect([level.code, level.stderr]).toEqual([
+      2,
+      expect.stringContaining("made with assurance real, this run's is float32"),
     ]);
   });
 

@@ -18,7 +18,7 @@ class BoundsWorker final : public PromiseWorker {
     wantsMultipliers_ = options_.multipliers;
     if (proof_) {
       proof_->byNorms = options_.method == Method::lip;
-      options_.multipliers = true;
+      if (!provesItself(options_, *proof_)) options_.multipliers = true;
     }
     options_.headroom = headroomFor(proof_);
   }

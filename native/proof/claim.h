@@ -33,7 +33,7 @@ struct Claim {
   double constant = 0;
   std::vector<float> inputSlope;  // on the input's features; empty: none
   std::vector<Split> splits;
-  const Multipliers* multipliers = nullptr;
+  const Multipliers* multipliers = nullptr;  // null: CROWN's slopes, where these will do
 };
 
 /// What "the network" means in a claim.

@@ -68,8 +68,13 @@ void ImageFacts::setRegion(const Region& region, int image) {
 }
 
 void ImageFacts::propagate(std::span<ImageFacts* const> images, int first, Buffers& buffers) {
+  propagate(images, first, images[0]->network_.nodeCount() - 1, buffers);
+  for (ImageFacts* image : images) image->weighUnderflow();
+}
+
+void ImageFacts::propagate(std::span<ImageFacts* const> images, int first, int last, Buffers& buffers) {
   const ProofNetwork& network = images[0]->network_;
-  for (int id = first; id < network.nodeCount(); ++id) {
+  for (int id = first; id <= last; ++id) {
     const bool affine = network.network().nodes[id].kind == NodeKind::affine;
     if (affine) deriveAffine(images, id, buffers);
     for (ImageFacts* image : images) {
@@ -77,7 +82,6 @@ void ImageFacts::propagate(std::span<ImageFacts* const> images, int first, Buffe
       image->finish(id);
     }
   }
-  for (ImageFacts* image : images) image->weighUnderflow();
 }
 
 void ImageFacts::weighUnderflow() {

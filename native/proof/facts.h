@@ -67,6 +67,8 @@ class ImageFacts {
   /// Derives node `first` and everything after it again, for up to kTogether images of one prover. Company
   /// does not change a bit.
   static void propagate(std::span<ImageFacts* const> images, int first, Buffers&);
+  /// Only nodes from `first` to `last`: what is known of those behind stays true.
+  static void propagate(std::span<ImageFacts* const> images, int first, int last, Buffers&);
 
  private:
   void setRegion(const Region&, int image);

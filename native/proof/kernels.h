@@ -59,6 +59,17 @@ struct ReluCall {
   double *sum, *magnitude;  // [lane], added to
 };
 
+/// Rigorous minima of c relu(z) - v z with CROWN's slopes, v = fl(s c): s = 1 or 0 where the box says the
+/// sign of z; else u / (u - l) where c < 0, and 0 or 1, whichever is nearer, where not. One image has all
+/// lanes.
+struct CrownCall {
+  int features;
+  const double* c;
+  double* v;                            // out
+  const double *lower, *upper, *reach;  // as in ReluCall
+  double *sum, *magnitude;              // [lane], added to
+};
+
 /// The sums that bounds over the input need.
 struct InputCall {
   int features;
@@ -77,6 +88,7 @@ struct KernelTable {
   /// For kMixedLanes: A in the first half of them, |A| in the second.
   void (*mixedProduct)(const ProductCall&);
   void (*relu)(const ReluCall&);
+  void (*crown)(const CrownCall&);
   void (*input)(const InputCall&);
   /// sum += g bias, magnitude += |g| weight; either of bias [feature] and weight (`own` or not) may be
   /// absent.

@@ -93,6 +93,7 @@ void Operator::pack(const Conv& conv) {
 
 void Operator::pack(const Scale& scale) {
   diagonal_ = scale.scale;
+  shifts_ = std::all_of(diagonal_.begin(), diagonal_.end(), [](double value) { return value == 1; });
   bias_ = scale.shift;
   for (const double value : diagonal_) largestConstant_ = std::max(largestConstant_, std::fabs(value));
 }

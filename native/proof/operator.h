@@ -22,6 +22,8 @@ class Operator {
   int adjointTerms() const { return adjointTerms_; }
   /// Copies entries and computes nothing.
   bool copies() const { return !source_.empty(); }
+  /// y = x but for the bias.
+  bool shifts() const { return shifts_; }
   const std::vector<double>& bias() const { return bias_; }  // empty: none
   double largestConstant() const { return largestConstant_; }
 
@@ -40,6 +42,7 @@ class Operator {
 
   int in_, forwardTerms_ = 1, adjointTerms_ = 1;
   double largestConstant_ = 0;
+  bool shifts_ = false;
   std::vector<double> bias_, diagonal_;
   std::vector<int32_t> source_;
   Plan forward_, adjoint_;

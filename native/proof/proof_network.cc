@@ -55,6 +55,8 @@ ProofNetwork::ProofNetwork(const std::vector<graph::Node>& graph, const NormBoun
     summationDepth_ += size(id) / kChunk + 8.0;
   }
   summationDepth_ += kChunk;
+  for (int target = -1; target < static_cast<int>(relus_.size()); ++target)
+    relusBelow_.push_back(network_.relusBelow(targetNode(target)));
   for (const Affine& affine : network_.affines) {
     operators_.emplace_back(affine);
     rowNorm_.push_back(rowNorms(affine));
@@ -102,10 +104,6 @@ void ProofNetwork::compose(const NormBound& norm) {
 
 int ProofNetwork::targetNode(int target) const {
   return target < 0 ? nodeCount() - 1 : network_.nodes[relus_[target]].inputs[0];
-}
-
-std::vector<int> ProofNetwork::relusBelow(int target) const {
-  return network_.relusBelow(targetNode(target));
 }
 
 }  // namespace bulwark::proof

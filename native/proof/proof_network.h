@@ -55,7 +55,7 @@ class ProofNetwork {
   /// The node that a claim's target means.
   int targetNode(int target) const;
   /// The ReLUs (indices into `relus()`) that a claim's multipliers are for, in topological order.
-  std::vector<int> relusBelow(int target) const;
+  const std::vector<int>& relusBelow(int target) const { return relusBelow_[target + 1]; }
 
   const Operator& operatorOf(int node) const { return operators_[network_.nodes[node].affine]; }
   const Composition& composition(int node) const { return compositions_[network_.nodes[node].affine]; }
@@ -71,6 +71,7 @@ class ProofNetwork {
 
   Network network_;
   std::vector<int> relus_;
+  std::vector<std::vector<int>> relusBelow_;  // by target + 1
   std::vector<Operator> operators_;
   std::vector<Composition> compositions_;
   std::vector<std::vector<double>> rowNorm_;

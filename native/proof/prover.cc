@@ -94,19 +94,22 @@ void Prover::check(const Claim& claim) const {
   }
   if (!claim.inputSlope.empty() && static_cast<int>(claim.inputSlope.size()) != network_.size(0))
     refuse("a claim's slope does not fit the input's " + std::to_string(network_.size(0)) + " features");
+  for (const Split& split : claim.splits) {
+    if (split.relu < 0 || split.relu >= relus || split.feature < 0 ||
+        split.feature >= network_.size(network_.relus()[split.relu]))
+      refuse("a split of neuron " + std::to_string(split.feature) + " of ReLU " + std::to_string(split.relu));
+  }
+}
+
+void Prover::checkMultipliers(const Claim& claim) const {
   if (!claim.multipliers) refuse("a claim without multipliers");
-  const std::vector<int> below = network_.relusBelow(claim.target);
+  const std::vector<int>& below = network_.relusBelow(claim.target);
   if (claim.multipliers->slope.size() != below.size() || claim.multipliers->lambda.size() != below.size())
     refuse("multipliers for " + std::to_string(claim.multipliers->slope.size()) + " ReLUs, expected " +
            std::to_string(below.size()));
   for (size_t k = 0; k < below.size(); ++k) {
     if (static_cast<int>(claim.multipliers->slope[k].size()) != network_.size(network_.relus()[below[k]]))
       refuse("slopes of ReLU " + std::to_string(below[k]) + " have the wrong number");
-  }
-  for (const Split& split : claim.splits) {
-    if (split.relu < 0 || split.relu >= relus || split.feature < 0 ||
-        split.feature >= network_.size(network_.relus()[split.relu]))
-      refuse("a split of neuron " + std::to_string(split.feature) + " of ReLU " + std::to_string(split.relu));
   }
 }
 
@@ -115,6 +118,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
   std::vector<int> order;
   for (size_t i = 0; i < claims.size(); ++i) {
     check(claims[i]);
+    checkMultipliers(claims[i]);
     if (usable(claims[i]) && valid(claims[i].image)) order.push_back(static_cast<int>(i));
   }
   const std::vector<std::vector<int>> blocks = inBlocks(claims, std::move(order));
@@ -153,6 +157,7 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
   std::iota(order.begin(), order.end(), 0);
   for (const Claim& claim : claims) {
     check(claim);
+    checkMultipliers(claim);
     if (claim.target == Claim::output || !claim.row.empty() || claim.constant != 0)
       refuse("boxes are tightened by claims on one neuron, without constant");
   }

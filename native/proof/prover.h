@@ -26,6 +26,7 @@
 
 #include "kernels/thread_pool.h"
 #include "proof/facts.h"
+#include "proof/walk.h"
 
 namespace bulwark::proof {
 
@@ -58,8 +59,17 @@ class Prover {
   /// region. Their bounds in the order given.
   std::vector<double> tighten(std::span<const Claim> claims);
 
+  /// Narrows the boxes of all images, layer by layer, by walks with CROWN's slopes (crown.cc).
+  void tightenByCrown();
+
+  /// `lowerBounds` of claims without multipliers, image after image, by CROWN's slopes; with `affine`, a row
+  /// for each, their affine bounds too: offset -infinity where nothing can be said.
+  std::vector<double> crownBounds(std::span<const Claim> claims,
+                                  std::span<const AffineRow> affine = {}) const;
+
  private:
   void check(const Claim&) const;
+  void checkMultipliers(const Claim&) const;
   bool valid(int image) const { return images_[image] && images_[image]->valid(); }
   /// Calls body for parts of 0 .. count - 1, of at most kTogether each, until stopped.
   void inGroups(size_t count, const std::function<void(size_t begin, size_t end, Buffers&)>& body) const;

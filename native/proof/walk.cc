@@ -30,15 +30,16 @@ class Walk {
         images_(images),
         kernels_(kernels),
         buffers_(buffers),
+        byBox_(!claims[0]->multipliers),
         target_(network.targetNode(claims[0]->target)),
         signal_(target_ + 1) {}
 
   /// bounds[lane], for the first `count` lanes.
-  void run(double* bounds, size_t count) {
+  void run(double* bounds, size_t count, std::span<const AffineRow> affine) {
     start();
-    const std::vector<int> below = network_.relusBelow(claims_[0]->target);
+    const std::vector<int>& below = network_.relusBelow(claims_[0]->target);
     int layer = static_cast<int>(below.size());
-    payment_.assign(network_.relus().size(), {});
+    if (!byBox_) payment_.assign(network_.relus().size(), {});
     for (int id = target_; id > 0; --id) {
       if (!signal_[id]) continue;
       const Node& node = network_.network().nodes[id];
@@ -53,11 +54,15 @@ class Walk {
           break;
         default:
           --layer;
-          passRelu(id, node.inputs[0], below[layer], layer);
+          if (byBox_) {
+            passReluByBox(id, node.inputs[0]);
+          } else {
+            passRelu(id, node.inputs[0], below[layer], layer);
+          }
       }
       signal_[id].reset();
     }
-    finish(bounds, count);
+    finish(bounds, count, affine);
   }
 
  private:
@@ -95,6 +100,7 @@ class Walk {
   void passAffine(int id, int from) {
     const Operator& op = network_.operatorOf(id);
     lose(id, op.bias().empty() ? nullptr : op.bias().data());
+    if (op.shifts()) return hand(std::move(signal_[id]), from);
     Buffers::Buffer result = lanesFor(from);
     op.adjoint(kernels_, signal_[id].get(), result.get());
     hand(std::move(result), from);
@@ -129,6 +135,14 @@ class Walk {
                    pays ? payment : nullptr, stiff_, stiffInverse_, lower.data, upper.data, zhat.data,
                    reach.data, splits.data(), static_cast<int>(splits.size()), sum_, magnitude_});
     payBalls(pre, payment);
+    hand(std::move(v), pre);
+  }
+
+  void passReluByBox(int id, int pre) {
+    const NodeFacts& facts = images_[0].at(pre);
+    Buffers::Buffer v = lanesFor(id);
+    kernels_.crown({network_.size(id), signal_[id].get(), v.get(), facts.lower.data(), facts.upper.data(),
+                    facts.reach.data(), sum_, magnitude_});
     hand(std::move(v), pre);
   }
 
@@ -209,11 +223,26 @@ class Walk {
     add(slopes.get(), 0);
   }
 
-  void finish(double* bounds, size_t count) {
+  /// Leaves rows less what is rounded of their coefficients, which becomes their slopes.
+  void subtractRounded(std::span<const AffineRow> affine) {
+    const auto size = static_cast<size_t>(network_.size(0));
+    const Buffers::Buffer slopes = lanesFor(0);
+    std::fill_n(slopes.get(), size * kLanes, 0.0);
+    for (size_t lane = 0; lane < affine.size(); ++lane) {
+      for (size_t i = 0; i < size; ++i) {
+        const float slope = static_cast<float>(signal_[0][i * kLanes + lane]);
+        affine[lane].slope[i] = slope;
+        slopes[i * kLanes + lane] = -slope;
+      }
+    }
+    add(slopes.get(), 0);
+  }
+
+  void finish(double* bounds, size_t count, std::span<const AffineRow> affine) {
     const double slack = sumSlack(network_);
     double minimum[kLanes] = {};
     const bool sloped = !claims_[0]->inputSlope.empty();
-    if (!signal_[0] && sloped) {
+    if (!signal_[0] && (sloped || !affine.empty())) {
       signal_[0] = lanesFor(0);
       std::fill_n(signal_[0].get(), static_cast<size_t>(network_.size(0)) * kLanes, 0.0);
     }
@@ -222,21 +251,28 @@ class Walk {
       if (sloped) subtractSlopes();
       for (int lane = 0; lane < kLanes; ++lane) {
         // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
-        lambda_[lane] = sloped ? 0 : claims_[lane]->multipliers->inputLambda;
+        lambda_[lane] = sloped || byBox_ ? 0 : claims_[lane]->multipliers->inputLambda;
       }
       inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
     }
-    for (size_t lane = 0; lane < count; ++lane) {
-      const double parts[] = {sum_[lane], minimum[lane], claims_[lane]->constant};
-      double bound = 0, size = 0;
-      for (const double part : parts) bound += part, size += std::fabs(part);
-      const double underflow = images_[static_cast<int>(lane)].underflow();
-      const double taken = up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + underflow);
-      bound = below(bound - up(size * 8 * kUnit)) - taken;
-      bound = below(bound);
-      bounds[lane] = std::isfinite(bound) ? bound : -kInfinity;
-      if (vacuous_[lane]) bounds[lane] = kInfinity;
-    }
+    for (size_t lane = 0; lane < count; ++lane) bounds[lane] = boundOf(lane, minimum[lane], slack);
+    if (affine.empty()) return;
+    subtractRounded(affine);
+    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
+    for (size_t lane = 0; lane < affine.size(); ++lane)
+      *affine[lane].offset = boundOf(lane, minimum[lane], slack);
+  }
+
+  double boundOf(size_t lane, double minimum, double slack) const {
+    const double parts[] = {sum_[lane], minimum, claims_[lane]->constant};
+    double bound = 0, size = 0;
+    for (const double part : parts) bound += part, size += std::fabs(part);
+    const double underflow = images_[static_cast<int>(lane)].underflow();
+    const double taken = up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + underflow);
+    bound = below(bound - up(size * 8 * kUnit)) - taken;
+    bound = below(bound);
+    if (vacuous_[lane]) return kInfinity;
+    return std::isfinite(bound) ? bound : -kInfinity;
   }
 
   const ProofNetwork& network_;
@@ -244,6 +280,7 @@ class Walk {
   const LaneImages& images_;
   const KernelTable& kernels_;
   Buffers& buffers_;
+  const bool byBox_;
   const int target_;
   std::vector<Buffers::Buffer> signal_;
   alignas(64) double sum_[kLanes] = {}, magnitude_[kLanes] = {}, lost_[kLanes] = {};
@@ -258,9 +295,10 @@ class Walk {
 
 void walkBack(const ProofNetwork& network, std::span<const std::unique_ptr<ImageFacts>> images,
               const KernelTable& kernels, std::span<const Claim* const> claims, Buffers& buffers,
-              double* bounds) {
+              double* bounds, std::span<const AffineRow> affine) {
   const std::array<const Claim*, kLanes> lanes = inLanes(claims);
-  Walk(network, lanes, LaneImages(lanes, images, buffers), kernels, buffers).run(bounds, claims.size());
+  Walk(network, lanes, LaneImages(lanes, images, buffers), kernels, buffers)
+      .run(bounds, claims.size(), affine);
 }
 
 }  // namespace bulwark::proof

@@ -34,6 +34,13 @@ std::vector<double> leastPoint(const Region& region, const std::vector<long doub
   return x;
 }
 
+/// CROWN's bounds of the same claims, by the prover's own slopes; narrows its boxes.
+std::vector<double> crownBounds(Prover& prover, std::vector<Claim> claims) {
+  for (Claim& claim : claims) claim.multipliers = nullptr;
+  prover.tightenByCrown();
+  return prover.crownBounds(claims);
+}
+
 Region unclipped(Random& random, int size, double eps) {
   Region region = randomRegion(random, size, 1, eps);
   if (region.kind != InputKind::box) region.lower.clear(), region.upper.clear();
@@ -89,6 +96,7 @@ const Test planted("proof: planted counterexamples, within 1e-7 of zero, are nev
                            claim.constant -= 1e-15 * (1 + std::fabs(claim.constant));
                          const double bound = prover.lowerBounds({&claim, 1})[0];
                          context.check(!(bound > 0), "a row that is 0 in the region is verified");
+                         context.check(!(crownBounds(prover, {claim})[0] > 0), "verified by CROWN");
                          claim.constant -= below;
                          context.check(!(prover.lowerBounds({&claim, 1})[0] > 0),
                                        "a row that is negative in the region is verified");
@@ -140,6 +148,7 @@ const Test traps("proof: float traps are seen through at both levels", [](Contex
     std::vector<Claim> claims;
     for (int k = 0; k < 4; ++k) claims.push_back(outputClaim(random, network, 0, &multipliers));
     const std::vector<double> reals = real.lowerBounds(claims), singles = single.lowerBounds(claims);
+    const std::vector<double> crown = crownBounds(real, claims), crownSingle = crownBounds(single, claims);
     const proof::NodeFacts& box = single.image(0).at(network.nodeCount() - 1);
     for (int k = 0; k < 4; ++k) {
       context.check(singles[k] <= reals[k], "float32 proves more than real");
@@ -151,11 +160,14 @@ const Test traps("proof: float traps are seen through at both levels", [](Contex
         const std::vector<double> x = p < 4 ? least : samplePoint(random, region, 0);
         context.check(reals[k] <= rowValue(claims[k], exactForward(network.network(), x)),
                       "a real value below");
+        context.check(crown[k] <= rowValue(claims[k], exactForward(network.network(), x)),
+                      "a real value below CROWN's bound");
         const std::vector<float> y = floatForward(random, network.network(), x);
         for (size_t j = 0; j < y.size(); ++j)
           context.check(box.lower[j] <= y[j] && y[j] <= box.upper[j], "a float32 output outside its box");
         const double value = rowValue(claims[k], {y.begin(), y.end()});
         context.check(singles[k] <= value, "a float32 value below");
+        context.check(crownSingle[k] <= value, "a float32 value below CROWN's bound");
       }
     }
   }

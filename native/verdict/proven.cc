@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <span>
 
 #include "proof/cover.h"
@@ -50,7 +51,7 @@ class Claims {
       : model_(model), specification_(specification) {}
 
   /// `place` is the image's in the group, `image` in the region.
-  void addRow(int place, int image, int row, const Multipliers& multipliers,
+  void addRow(int place, int image, int row, const Multipliers* multipliers,
               const std::vector<Split>& splits) {
     const int outputs = static_cast<int>(model_.output.size());
     const double* c = specification_.row(image, row, outputs);
@@ -59,7 +60,7 @@ class Claims {
     for (int32_t position : model_.output) claim.row.push_back(c[position]);
     claim.constant = specification_.constant(image, row);
     claim.splits = converted(splits);
-    claim.multipliers = &multipliers;
+    claim.multipliers = multipliers;
     claims_.push_back(std::move(claim));
   }
 
@@ -180,9 +181,9 @@ void Batch::prove(BoundsResult& result) const {
                   rows.push_back(at);
                   const Multipliers& multipliers = byNorms ? kNone : result.multipliers[at];
                   const int position = static_cast<int>(place);
-                  claims.addRow(position, group[place], row, multipliers, {});
+                  claims.addRow(position, group[place], row, &multipliers, {});
                   if (result.slope.empty()) continue;
-                  affine.addRow(position, group[place], row, multipliers, {});
+                  affine.addRow(position, group[place], row, &multipliers, {});
                   affine.setSlope(result.slope.data() + at * model->input.size());
                 }
               }
@@ -209,7 +210,7 @@ void Batch::prove(CompleteResult& result) const {
                   if (result.leaves[at].empty() || stop()) continue;
                   Claims claims(*model, task.specification);
                   for (const Leaf& leaf : result.leaves[at]) {
-                    claims.addRow(static_cast<int>(place), group[place], row, leaf.multipliers, leaf.splits);
+                    claims.addRow(static_cast<int>(place), group[place], row, &leaf.multipliers, leaf.splits);
                   }
                   const std::vector<double> bounds = prover.lowerBounds(claims.all());
                   std::vector<const std::vector<proof::Split>*> tree;
@@ -219,6 +220,52 @@ void Batch::prove(CompleteResult& result) const {
                 }
               }
             });
+}
+
+/// CROWN, which the prover computes itself; no float32 number is in it but the slopes returned.
+BoundsResult provenCrown(const ProvenBounds& task) {
+  const StopCheck stop = withTimeLimit(task.stop, task.options.timeLimit);
+  const int count = task.region.count, rowCount = task.specification.rowCount;
+  const size_t total = static_cast<size_t>(count) * rowCount;
+  BoundsResult result;
+  result.lower.assign(total, -kInfinity);
+  result.iterations.assign(total, 0);
+  result.timedOut.assign(count, 1);
+  const size_t inputs = task.prepared.network.inputSize();
+  if (task.options.coefficients) {
+    result.slope.assign(total * inputs, 0);
+    result.offset.assign(total, -kInfinity);
+  }
+  const std::optional<ProofModel> model = task.model(stop);
+  if (!model) return result;
+  std::vector<int> images(count);
+  std::iota(images.begin(), images.end(), 0);
+  std::vector<float> slope(kImagesAtOnce * rowCount * inputs);
+  for (size_t first = 0; first < images.size() && !stop(); first += kImagesAtOnce) {
+    const auto group = std::span(images).subspan(first, std::min(kImagesAtOnce, images.size() - first));
+    proof::Prover prover(model->network, selected(task.region, group, model->input), task.proof.arithmetic,
+                         task.pool, stop);
+    if (task.options.boxes == BoxSource::crown) prover.tightenByCrown();
+    Claims claims(*model, task.specification);
+    for (size_t place = 0; place < group.size(); ++place) {
+      for (int row = 0; row < rowCount; ++row)
+        claims.addRow(static_cast<int>(place), group[place], row, nullptr, {});
+    }
+    const size_t base = first * rowCount;
+    std::vector<proof::AffineRow> affine;
+    for (size_t i = 0; task.options.coefficients && i < claims.all().size(); ++i)
+      affine.push_back({slope.data() + i * inputs, &result.offset[base + i]});
+    const std::vector<double> bounds = prover.crownBounds(claims.all(), affine);
+    std::copy(bounds.begin(), bounds.end(), result.lower.begin() + base);
+    for (size_t i = 0; i < affine.size(); ++i) {
+      for (size_t j = 0; j < inputs; ++j)
+        result.slope[(base + i) * inputs + model->input[j]] = affine[i].slope[j];
+    }
+    if (stop()) break;
+    for (const int image : group) result.timedOut[image] = 0;
+    if (task.progress) task.progress(static_cast<long>(base + bounds.size()), static_cast<long>(total));
+  }
+  return result;
 }
 
 /// Runs run(options, settled), which reports batches to `settled`, each of which is proven at once; what it
@@ -251,7 +298,13 @@ double headroomFor(const std::optional<ProofOptions>& options) {
   return options->arithmetic == proof::Arithmetic::real ? 1e-5 : 3e-2;
 }
 
+bool provesItself(const BoundsOptions& options, const ProofOptions& proof) {
+  return options.method == Method::crown && options.boxes != BoxSource::optimised && !options.multipliers &&
+         !proof.decidedOnly;
+}
+
 BoundsResult ProvenBounds::compute() const {
+  if (provesItself(options, proof)) return provenCrown(*this);
   return provenBatches<BoundsResult>(
       *this, [&](const BoundsOptions& part, const Settled<BoundsResult>& each) {
         return computeBounds(prepared, region, specification, part, workers, stop, progress, each);

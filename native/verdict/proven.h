@@ -30,6 +30,10 @@ struct ProofOptions {
 /// The headroom (see BoundsOptions) with which ascents aim, so that what they believe can be proven.
 double headroomFor(const std::optional<ProofOptions>& options);
 
+/// Whether bounds are computed by the proof alone, without the float32 engine: CROWN's, where nobody asks for
+/// multipliers.
+bool provesItself(const BoundsOptions& options, const ProofOptions& proof);
+
 /// Makes the model ready for proofs, which may take long, or gives up once `stop` says so.
 using ProofModelSource = std::function<std::optional<ProofModel>(const StopCheck& stop)>;
 
@@ -38,8 +42,8 @@ struct ProvenBounds {
   const Prepared& prepared;
   const Region& region;
   const Specification& specification;
-  /// Multipliers must be asked for, unless `proof.byNorms`. Of `timeLimit`, a part is kept for the proofs of
-  /// the last batch.
+  /// Multipliers must be asked for, unless `proof.byNorms` or `provesItself`. Of `timeLimit`, a part is kept
+  /// for the proofs of the last batch.
   const BoundsOptions& options;
   const ProofOptions& proof;
   const ProofModelSource& model;

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { AbortError, BulwarkError } from '../errors.js';
 import { type Model, loadModel } from '../model/index.js';
 import type { Verifier } from '../verify/verifier.js';
-import { type Answer, decide, loadVnnLib } from '../vnnlib/index.js';
+import { type Answer, type ProofLevel, decide, loadVnnLib } from '../vnnlib/index.js';
 import {
   type Instance,
   type Result,
@@ -26,13 +26,14 @@ import {
 } from './options.js';
 import { ProgressDisplay } from './progress.js';
 import { percent, table } from './table.js';
-import { formatAnswer } from './vnnlib.js';
+import { formatAnswer, proofLevelOption } from './vnnlib.js';
 
 interface VnnCompOptions extends DeviceOptions {
   out: string;
   expected?: string;
   timeLimit: number;
   witnesses?: string;
+  assurance: ProofLevel;
   resume: boolean;
   force: boolean;
 }
@@ -57,14 +58,15 @@ export function addVnnComp(program: Command, signal: AbortSignal): void {
       nonNegative,
       0,
     )
-    .option('--witnesses <folder>', 'write each answer with its counterexample there');
+    .option('--witnesses <folder>', 'write each answer with its counterexample there')
+    .addOption(proofLevelOption());
   addDeviceOptions(addResumeOptions(command)).action((path: string, options: VnnCompOptions) =>
     run(path, options, signal),
   );
 }
 
 async function run(path: string, options: VnnCompOptions, signal: AbortSignal): Promise<void> {
-  const { timeLimit, out } = options;
+  const { timeLimit, out, assurance } = options;
   const existing = existingPolicy(options);
   const most = timeLimit === 0 ? Infinity : timeLimit;
   const listed = await readInstances(path);
@@ -73,12 +75,12 @@ async function run(path: string, options: VnnCompOptions, signal: AbortSignal): 
   const expectedPath = options.expected ?? (existsSync(beside) ? beside : undefined);
   const expected = expectedPath === undefined ? undefined : await readExpected(expectedPath);
   if (options.witnesses !== undefined) await mkdir(options.witnesses, { recursive: true });
-  const file = await ResultFile.open(out, instances, existing);
+  const file = await ResultFile.open(out, instances, assurance, existing);
   const results = [...file.earlier];
   const progress = new ProgressDisplay('instances');
   try {
     await withVerifier(options, async (verifier) => {
-      const runner = new Runner(verifier, path, options.witnesses, signal);
+      const runner = new Runner(verifier, path, options, signal);
       for (const instance of instances.slice(results.length)) {
         progress.update(results.length, instances.length, countsOf(results));
         const result = await runner.run(instance);
@@ -99,13 +101,15 @@ class Runner {
   readonly #verifier: Verifier;
   readonly #instances: string;
   readonly #witnesses: string | undefined;
+  readonly #assurance: ProofLevel;
   readonly #signal: AbortSignal;
   #last: { path: string; model: Model } | undefined;
 
-  constructor(verifier: Verifier, instances: string, witnesses: string | undefined, signal: AbortSignal) {
+  constructor(verifier: Verifier, instances: string, options: VnnCompOptions, signal: AbortSignal) {
     this.#verifier = verifier;
     this.#instances = instances;
-    this.#witnesses = witnesses;
+    this.#witnesses = options.witnesses;
+    this.#assurance = options.assurance;
     this.#signal = signal;
   }
 
@@ -117,14 +121,18 @@ class Runner {
     try {
       const model = await this.#model(instanceFile(this.#instances, instance.onnx));
       const specification = await loadVnnLib(instanceFile(this.#instances, instance.vnnlib));
-      const answer = await decide(this.#verifier, model, specification, { deadline, signal: this.#signal });
+      const answer = await decide(this.#verifier, model, specification, {
+        deadline,
+        assurance: this.#assurance,
+        signal: this.#signal,
+      });
       await this.#keep(instance, answer);
       verdict = answer.verdict;
     } catch (error) {
       if (error instanceof AbortError || !(error instanceof BulwarkError)) throw error;
       process.stderr.write(`${instanceKey(instance)}: ${error.message}\n`);
     }
-    return { ...instance, verdict, seconds: (performance.now() - begin) / 1000 };
+    return { ...instance, verdict, assurance: this.#assurance, seconds: (performance.now() - begin) / 1000 };
   }
 
   async #model(path: string): Promise<Model> {

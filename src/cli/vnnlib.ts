@@ -1,14 +1,21 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { AbortError, DataError } from '../errors.js';
 import { loadModel } from '../model/index.js';
-import { type Answer, decide, formatWitness, loadVnnLib } from '../vnnlib/index.js';
+import { type Answer, type ProofLevel, decide, formatWitness, loadVnnLib } from '../vnnlib/index.js';
 import { type DeviceOptions, addDeviceOptions, nonNegative, whole, withVerifier } from './options.js';
 
 interface VnnLibOptions extends DeviceOptions {
   timeout: number;
   result?: string;
   seed: number;
+  assurance: ProofLevel;
+}
+
+/** `--assurance`: what unsat is proven of. */
+export function proofLevelOption(): Option {
+  const levels: readonly ProofLevel[] = ['real', 'float32'];
+  return new Option('--assurance <level>', 'what unsat is proven of').choices(levels).default('real');
 }
 
 /** `bulwark vnnlib`: decide one VNN-LIB specification. */
@@ -20,7 +27,8 @@ export function addVnnLib(program: Command, signal: AbortSignal): void {
     .argument('<specification>', 'VNN-LIB 1.0 file, also .gz')
     .option('--timeout <S>', 'seconds from the start of the program, 0 for none', nonNegative, 0)
     .option('--result <file>', 'write the answer there as well')
-    .option('--seed <N>', 'of the random starts of attacks', whole, 0);
+    .option('--seed <N>', 'of the random starts of attacks', whole, 0)
+    .addOption(proofLevelOption());
   addDeviceOptions(command).action((model: string, specification: string, options: VnnLibOptions) =>
     run(model, specification, options, signal),
   );
@@ -32,14 +40,14 @@ async function run(
   options: VnnLibOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { timeout, seed } = options;
+  const { timeout, seed, assurance } = options;
   // performance.now() counts from the start of the process, as the competition's clock does.
   const deadline = timeout === 0 ? Infinity : timeout * 1000;
   try {
     const model = await loadModel(modelPath);
     const specification = await loadVnnLib(specificationPath);
     const answer = await withVerifier(options, (verifier) =>
-      decide(verifier, model, specification, { deadline, seed, signal }),
+      decide(verifier, model, specification, { deadline, seed, assurance, signal }),
     );
     await report(formatAnswer(answer), options.result);
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Model } from '../model/index.js';
 import type { VnnLib } from '../problem/vnnlib/index.js';
 import type { Verifier } from '../verify/verifier.js';
 import { solve } from './solve.js';
-import type { Answer, Solver } from './solver.js';
+import type { Answer, ProofLevel, Solver } from './solver.js';
 import { replay } from './witness.js';
 
 export interface DecideOptions {
@@ -12,13 +12,15 @@ export interface DecideOptions {
   signal?: AbortSignal;
   /** Default 0. */
   seed?: number;
+  /** What `unsat` is proven of; default `'real'`. */
+  assurance?: ProofLevel;
   /** Default: attack, then bounds or branch and bound on the inputs. */
   solver?: Solver;
 }
 
 /**
  * Whether the model has a counterexample as the specification describes it. `sat` is only answered with
- * one that was replayed in float64, `unsat` only where bounds rule out all of them.
+ * one that was replayed in float64, `unsat` only where proven bounds rule out all of them.
  *
  * @throws ShapeError if model and specification differ in inputs or outputs.
  * @throws AbortError if the signal fires.
@@ -27,7 +29,7 @@ export async function decide(
   verifier: Verifier,
   model: Model,
   specification: VnnLib,
-  { deadline = Infinity, signal, seed = 0, solver = solve }: DecideOptions = {},
+  { deadline = Infinity, signal, seed = 0, assurance = 'real', solver = solve }: DecideOptions = {},
 ): Promise<Answer> {
   const { inputSize, outputSize, problems } = specification;
   if (inputSize !== model.inputSize || outputSize !== model.outputSize) {
@@ -40,6 +42,7 @@ export async function decide(
   return solver(verifier, model, problems, {
     deadline,
     seed,
+    assurance,
     ...(signal ? { signal } : {}),
     accept: (problem, x) => replay(model, specification, problem, x),
   });

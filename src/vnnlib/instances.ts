@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, open, readFile, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DataError, InvalidArgumentError } from '../errors.js';
+import type { ProofLevel } from './solver.js';
 
 /** One line of `instances.csv`: files as written there, relative to its folder. */
 export interface Instance {
@@ -17,11 +18,13 @@ export type InstanceVerdict = (typeof verdicts)[number];
 
 export interface Result extends Instance {
   readonly verdict: InstanceVerdict;
+  /** What `unsat` is proven of. */
+  readonly assurance: ProofLevel;
   /** Wall time with reading the files. */
   readonly seconds: number;
 }
 
-const header = 'onnx,vnnlib,timeout,result,seconds';
+const header = 'onnx,vnnlib,timeout,assurance,result,seconds';
 
 /** @throws DataError if the file cannot be read or a line is not `onnx,vnnlib,seconds`. */
 export async function readInstances(path: string): Promise<Instance[]> {
@@ -87,12 +90,13 @@ export class ResultFile {
 
   /**
    * @throws InvalidArgumentError if the file exists and that was not expected, or its lines are not
-   * those of these instances with these time limits.
+   * those of these instances with these time limits and of this level.
    * @throws DataError if it cannot be written or is not such a file.
    */
   static async open(
     path: string,
     instances: readonly Instance[],
+    assurance: ProofLevel,
     existing: 'refuse' | 'resume' | 'overwrite',
   ): Promise<ResultFile> {
     const content = existing === 'overwrite' || !existsSync(path) ? '' : await readText(path);
@@ -103,7 +107,7 @@ export class ResultFile {
     }
     // A half line at the end is what a killed process leaves; its instance is run again.
     const complete = content.slice(0, content.lastIndexOf('\n') + 1);
-    const earlier = parseResults(complete, path, instances);
+    const earlier = parseResults(complete, path, instances, assurance);
     try {
       if (complete !== '') await truncate(path, Buffer.byteLength(complete));
       const handle = await open(path, complete === '' ? 'w' : 'a');
@@ -114,8 +118,10 @@ export class ResultFile {
     }
   }
 
-  async append({ onnx, vnnlib, timeout, verdict, seconds }: Result): Promise<void> {
-    await this.#handle.appendFile(`${onnx},${vnnlib},${timeout},${verdict},${seconds.toFixed(3)}\n`);
+  async append({ onnx, vnnlib, timeout, assurance, verdict, seconds }: Result): Promise<void> {
+    await this.#handle.appendFile(
+      `${onnx},${vnnlib},${timeout},${assurance},${verdict},${seconds.toFixed(3)}\n`,
+    );
   }
 
   close(): Promise<void> {
@@ -123,14 +129,19 @@ export class ResultFile {
   }
 }
 
-function parseResults(text: string, path: string, instances: readonly Instance[]): Result[] {
+function parseResults(
+  text: string,
+  path: string,
+  instances: readonly Instance[],
+  assurance: ProofLevel,
+): Result[] {
   const [head, ...lines] = linesOf(text);
   if (head === undefined) return [];
   if (head !== header) {
     throw new DataError(`${path}, line 1: expected '${header}', found '${head.slice(0, 80)}'`);
   }
   return lines.map((line, index) => {
-    const [onnx, vnnlib, timeout, result, seconds] = line.split(',');
+    const [onnx, vnnlib, timeout, level, result, seconds] = line.split(',');
     const verdict = verdicts.find((name) => name === result);
     if (verdict === undefined || !Number.isFinite(Number(seconds))) {
       throw new DataError(`${path}, line ${index + 2}: expected '${header}', found '${line.slice(0, 80)}'`);
@@ -146,7 +157,12 @@ function parseResults(text: string, path: string, instances: readonly Instance[]
         `${path}, line ${index + 2}: made with a limit of ${timeout} s, this run's is ${instance.timeout} s`,
       );
     }
-    return { ...instance, verdict, seconds: Number(seconds) };
+    if (level !== assurance) {
+      throw new InvalidArgumentError(
+        `${path}, line ${index + 2}: made with assurance ${level}, this run's is ${assurance}`,
+      );
+    }
+    return { ...instance, verdict, assurance, seconds: Number(seconds) };
   });
 }
 

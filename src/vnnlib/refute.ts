@@ -1,7 +1,7 @@
 /** One round of bounds on a batch of subproblems. */
 import type { MethodOptions } from '../verify/options.js';
 import { type Subproblem, batchOf } from './regions.js';
-import { type Affine, bestCombination, clip, hull, isSafelyPositive } from './relaxation.js';
+import { type Affine, bestCombination, clip, hull } from './relaxation.js';
 import { type Search, timeLimit } from './solver.js';
 
 /** A subproblem that bounds left open: fewer terms, a smaller box, and what they say about it. */
@@ -24,13 +24,13 @@ export async function refute(
   items: readonly Subproblem[],
   method: MethodOptions,
 ): Promise<(Open | undefined)[]> {
-  const { verifier, model, signal } = search;
+  const { verifier, model, signal, assurance } = search;
   const { region, specification, rowCount, places } = batchOf(items, model.outputSize);
   const { lower, slope, offset } = await verifier.bounds(model, region, {
     ...method,
     specification,
     coefficients: true,
-    assurance: 'none',
+    assurance,
     timeLimit: timeLimit(search),
     signal,
   });
@@ -58,7 +58,7 @@ function openRest(
   }[] = [];
   for (const term of item.terms) {
     const bound = term.reduce((greatest, row) => Math.max(greatest, lowerOf(row)), -Infinity);
-    if (term.some((row) => isSafelyPositive(lowerOf(row), affineOf(row), item))) continue;
+    if (bound > 0) continue;
     const rows = term.map(affineOf).filter(isUsable);
     if (rows.length === 0) {
       const guide = { slope: new Float64Array(item.lower.length), offset: 0 };

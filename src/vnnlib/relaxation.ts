@@ -16,22 +16,16 @@ export interface Box {
 }
 
 const unit = 2 ** -53;
-/**
- * The safety margin for affine bounds that the engine made in float32 and nothing has proven, relative to
- * the sum of the absolute values in them: some ten of its roundings.
- */
-const engineError = 2 ** -20;
 /** Subgradient steps for the weights of a combination. */
 const steps = 12;
 
 /**
- * A lower bound of the affine function on the box that holds in exact arithmetic, less the safety margin. `terms` is how many
+ * A lower bound of the affine function on the box that holds in exact arithmetic. `terms` is how many
  * rounded operations may stand behind one coefficient, `magnitude` bounds the sum of the absolute
  * values that were added up.
  */
 function rigorousMinimum(bound: Affine, box: Box, magnitude: number, terms: number): number {
-  const error = magnitude * (2.02 * (box.lower.length + terms + 16) * unit + engineError);
-  return minimum(bound, box) - error;
+  return minimum(bound, box) - magnitude * 2.02 * (box.lower.length + terms + 16) * unit;
 }
 
 function minimum({ slope, offset }: Affine, { lower, upper }: Box): number {
@@ -47,11 +41,6 @@ function magnitudeOf({ slope, offset }: Affine, { lower, upper }: Box): number {
     sum += Math.abs(slope[i]) * Math.max(Math.abs(lower[i]), Math.abs(upper[i]));
   }
   return sum;
-}
-
-/** Whether an engine's bound from an affine function is positive by the safety margin. */
-export function isSafelyPositive(bound: number, affine: Affine, box: Box): boolean {
-  return bound > engineError * magnitudeOf(affine, box);
 }
 
 /** The corner of the box where the function is smallest. */

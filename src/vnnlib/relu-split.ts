@@ -51,7 +51,7 @@ async function proveRows(
   parts: number,
   method: MethodOptions,
 ): Promise<OpenProblem[]> {
-  const { verifier, model, signal } = search;
+  const { verifier, model, signal, assurance } = search;
   const rest: OpenProblem[] = [];
   for (let begin = 0; begin < open.length; begin += mostAtOnce) {
     const part = open.slice(begin, begin + mostAtOnce);
@@ -71,7 +71,7 @@ async function proveRows(
     const { lower } = await verifier.bounds(model, region, {
       ...method,
       specification,
-      assurance: 'real',
+      assurance,
       timeLimit: Number.isFinite(seconds) ? seconds : 0,
       signal,
     });

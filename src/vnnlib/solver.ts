@@ -1,6 +1,7 @@
 /** What a solver of problems is given and what it answers. */
 import type { Model } from '../model/index.js';
 import type { Problem } from '../problem/problem.js';
+import type { Assurance } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
 
 /** A counterexample: an input, and the model's output there in float64. */
@@ -17,7 +18,11 @@ export type Answer =
   | { readonly verdict: 'unsat' | 'unknown' | 'timeout' }
   | { readonly verdict: 'sat'; readonly counterexample: Counterexample };
 
+/** What an answer of `unsat` is proven of; see {@link Assurance}. */
+export type ProofLevel = Exclude<Assurance, 'none'>;
+
 export interface SolveOptions {
+  assurance: ProofLevel;
   /** On the clock of `performance.now()`, in milliseconds. */
   deadline: number;
   /** Stops native work within 100 ms; the call then rejects with AbortError. */
