@@ -239,14 +239,24 @@ describe('box claims from the engine', () => {
       inputLambda: 0.5,
       splits: new Int32Array(0),
     };
-    const { proof, ...claim } = maker.boxClaim({ ...evidence, lambda: Float32Array.of(7) });
+    const [{ proof, ...claim }] = maker.boxClaims([{ ...evidence, lambda: Float32Array.of(7) }]);
     expect(claim).toEqual({ relu: 2, neuron: 1, active: false });
     const { slope, lambda } = proof as Multipliers;
     expect([...slope]).toEqual([0, 0, 1, 2, 3, 4]);
     expect([...lambda]).toEqual([0, 7]);
-    expect(() => maker.boxClaim({ ...evidence, lambda: Float32Array.of(7, 7) })).toThrow(/expected 4 and 1/);
+    expect(() => maker.boxClaims([{ ...evidence, lambda: Float32Array.of(7, 7) }])).toThrow(
+      /expected 4 and 1/,
+    );
     const leaf = { ...evidence, lambda: Float32Array.of(7), splits: Int32Array.of(1, 0, 1) };
-    expect(() => maker.boxClaim(leaf)).toThrow(/relies on splits/);
+    expect(() => maker.boxClaims([leaf])).toThrow(/neuron 1 of ReLU 2 do not cover the region/);
+    const other = { ...leaf, lambda: Float32Array.of(8), splits: Int32Array.of(1, 0, 0) };
+    const claims = maker.boxClaims([other, { ...evidence, sign: 1, lambda: Float32Array.of(9) }, leaf]);
+    expect(claims.map(({ active }) => active)).toEqual([false, true]);
+    expect(claims[0].proof).toMatchObject({
+      relu: 1,
+      neuron: 0,
+      sides: [{ lambda: Float32Array.of(0, 7) }, { lambda: Float32Array.of(0, 8) }],
+    });
   });
 });
 

@@ -1,9 +1,18 @@
 /** Method complete as users call it: agrees with attacks, is proven by certificates, keeps its limits. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CertificateChecker } from '../src/certificate/index.js';
-import { CertificateMaker } from '../src/certify/certificates.js';
+import { type BoxClaim, CertificateChecker } from '../src/certificate/index.js';
+import { CertificateMaker, type RowEvidence } from '../src/certify/certificates.js';
 import { StageEvidence } from '../src/certify/evidence.js';
-import { type Model, type RegionKind, Verifier, ball, evaluate, margins } from '../src/index.js';
+import {
+  type Bounds,
+  type BoundsOptions,
+  type Model,
+  type RegionKind,
+  Verifier,
+  ball,
+  evaluate,
+  margins,
+} from '../src/index.js';
 import { failure } from './support/failure.js';
 import { Random, linearNetwork, networkKinds } from './support/random-networks.js';
 import { samplePoints } from './support/sampling.js';
@@ -32,7 +41,7 @@ function problem(kind: string, seed: number) {
 }
 
 /** Balls that shrink from where an attack succeeds, until the search proves one. */
-async function searched(kind: string, norm: Norm, seed: number) {
+async function searched(kind: string, norm: Norm, seed: number, more: Partial<BoundsOptions> = {}) {
   const { random, model, center, label } = problem(kind, seed);
   const specification = margins(label);
   const contradictions: string[] = [];
@@ -40,7 +49,13 @@ async function searched(kind: string, norm: Norm, seed: number) {
     const region = ball(norm, center, eps, { clip: [0, 1] });
     const { margin } = await verifier.attack(model, region, { specification });
     if (margin[0] < 0) continue;
-    const options = { specification, method: 'complete', subproblems: 600, multipliers: true } as const;
+    const options = {
+      specification,
+      method: 'complete',
+      subproblems: 600,
+      multipliers: true,
+      ...more,
+    } as const;
     const bounds = await verifier.bounds(model, region, options);
     const samples = samplePoints(random, region, 0, 200).map((x) => evaluate(model.graph, x));
     for (const [row, other] of [...samples[0].keys()].filter((j) => j !== label).entries()) {
@@ -53,31 +68,50 @@ async function searched(kind: string, norm: Norm, seed: number) {
   throw new Error(`no ball around the image of ${kind} ${seed} is proven`);
 }
 
+/** Evidence whose certificate the checker accepts. */
+function certified(
+  norm: Norm,
+  model: Model,
+  center: Float64Array,
+  label: number,
+  eps: number,
+  bounds: Bounds,
+): { rows: readonly RowEvidence[]; boxes: readonly BoxClaim[] } {
+  const maker = new CertificateMaker(model);
+  const evidence = new StageEvidence(model.graph, bounds);
+  const rows = Array.from(bounds.lower, (_, row) => evidence.row(0, row)!.evidence);
+  const boxes = maker.boxClaims(evidence.boxes(0));
+  const region = { kind: norm, eps, clip: [0, 1] as const };
+  const { lower } = bounds;
+  const certificate = maker.make({ index: 0, center, label, region, assurance: 'real', rows, boxes, lower });
+  const proven = new CertificateChecker(model).bounds(certificate!, center);
+  expect(proven.every((bound) => bound > 0)).toBe(true);
+  return { rows, boxes };
+}
+
 describe.each(norms)('%s balls', (norm) => {
   it.each(Object.keys(kinds))('of %s networks: sound, and the checker accepts the trees', async (kind) => {
     let leaves = 0;
     for (let seed = 1; seed <= 5; seed += 1) {
       const { model, center, label, eps, bounds, contradictions } = await searched(kind, norm, seed);
       expect(contradictions).toEqual([]);
-      const maker = new CertificateMaker(model);
-      const evidence = new StageEvidence(model.graph, bounds);
-      const rows = Array.from(bounds.lower, (_, row) => evidence.row(0, row)!.evidence);
-      const certificate = maker.make({
-        index: 0,
-        center,
-        label,
-        region: { kind: norm, eps, clip: [0, 1] },
-        assurance: 'real',
-        rows,
-        boxes: evidence.boxes(0).map((box) => maker.boxClaim(box)),
-        lower: bounds.lower,
-      });
-      const proven = new CertificateChecker(model).bounds(certificate!, center);
-      expect(proven.every((bound) => bound > 0)).toBe(true);
+      const { rows } = certified(norm, model, center, label, eps, bounds);
       leaves = Math.max(leaves, ...rows.map((row) => row.leaves.length));
     }
     expect(leaves).toBeGreaterThan(1);
   });
+});
+
+it.each(['linf', 'l2'] as const)('certificates hold boxes that are trees of splits, %s', async (norm) => {
+  let trees = 0;
+  for (let seed = 1; seed <= 4; seed += 1) {
+    const found = await searched('linear', norm, seed, { boxes: 'optimised', boxSubproblems: 200 });
+    expect(found.contradictions).toEqual([]);
+    const { model, center, label, eps, bounds } = found;
+    const { boxes } = certified(norm, model, center, label, eps, bounds);
+    trees += boxes.filter(({ proof }) => 'sides' in proof).length;
+  }
+  expect(trees).toBeGreaterThan(5);
 });
 
 describe('limits', () => {

@@ -233,7 +233,7 @@ class Cascade {
         region: { kind: norm, eps, clip: clip ?? null },
         assurance: assurance === 'float32' ? 'float32' : 'real',
         rows: rows.map(({ evidence }) => evidence),
-        boxes: image.boxes.map((box) => maker.boxClaim(box)),
+        boxes: maker.boxClaims(image.boxes),
         lower: rows.map(({ lower }) => lower),
       });
       if (certificate) await writeCertificate(folder, certificate);

@@ -24,6 +24,15 @@ export interface Leaf extends Multipliers {
   readonly splits: readonly { readonly relu: number; readonly neuron: number; readonly active: boolean }[];
 }
 
+/** Splits of the engine: ReLU, neuron, side, one after the other. */
+export function splitsOf(given: Int32Array): Leaf['splits'] {
+  return Array.from({ length: given.length / 3 }, (_, i) => ({
+    relu: given[3 * i],
+    neuron: given[3 * i + 1],
+    active: given[3 * i + 2] === 1,
+  }));
+}
+
 /** What proves one row: leaves whose splits cover the region; one leaf without splits where none was needed. */
 export interface RowEvidence {
   readonly leaves: readonly Leaf[];
@@ -45,7 +54,7 @@ export interface ImageEvidence {
   readonly lower: ArrayLike<number>;
 }
 
-/** What proves a bound of one pre-activation; see `boxClaim`. */
+/** What proves a bound of one pre-activation; see `boxClaims`. */
 export interface NeuronEvidence {
   readonly relu: number;
   readonly feature: number;
@@ -53,7 +62,7 @@ export interface NeuronEvidence {
   readonly slope: Float32Array;
   readonly lambda: Float32Array;
   readonly inputLambda: number;
-  /** Not empty for a leaf of a tree, as `boxSubproblems` grows them. */
+  /** As the engine gives them: not empty for a leaf of a tree, as `boxSubproblems` grows them. */
   readonly splits: Int32Array;
 }
 
@@ -74,20 +83,34 @@ export class CertificateMaker {
   }
 
   /**
-   * A box claim from multipliers of only those ReLUs that lead to its pre-activation, as the engine gives
-   * them; the file has room for all ReLUs before it, and what does not lead there has no effect.
+   * Box claims from what proves them: entries for the same bound of the same neuron are the leaves of one
+   * tree of splits.
    *
-   * @param sign 1 for a lower bound of the pre-activation, -1 for one of its negative.
-   * @throws CertificateError if the multipliers have another number, or hold for a part of the region only:
-   *   certificates have no trees for boxes.
+   * @throws CertificateError if multipliers have another number than their ReLUs, or leaves do not cover the
+   *   region.
    */
-  boxClaim(box: NeuronEvidence): BoxClaim {
-    const { relu, feature, sign } = box;
-    if (box.splits.length > 0) {
-      throw new CertificateError(
-        `the box of neuron ${feature} of ReLU ${relu} relies on splits, which certificates cannot hold: use boxSubproblems 0`,
-      );
+  boxClaims(boxes: readonly NeuronEvidence[]): BoxClaim[] {
+    const trees = new Map<string, NeuronEvidence[]>();
+    for (const box of boxes) {
+      const key = `${box.relu} ${box.feature} ${box.sign}`;
+      const tree = trees.get(key);
+      if (tree) tree.push(box);
+      else trees.set(key, [box]);
     }
+    return [...trees.values()].map((tree) => {
+      const [{ relu, feature, sign }] = tree;
+      const leaves = tree.map((box) => this.#boxLeaf(box));
+      const proof = proofOf(leaves, `the box of neuron ${feature} of ReLU ${relu}`);
+      return { relu, neuron: feature, active: sign > 0, proof };
+    });
+  }
+
+  /**
+   * The engine gives multipliers of only those ReLUs that lead to a pre-activation; the file has room for
+   * all ReLUs before it, and what does not lead there has no effect.
+   */
+  #boxLeaf(box: NeuronEvidence): Leaf {
+    const { relu } = box;
     const { layers, reluSizes } = this.#checker;
     const leads = new Set([layers.findIndex((layer) => layer.relu === relu)]);
     for (const at of leads) for (const from of layers[at].from) leads.add(from);
@@ -105,12 +128,12 @@ export class CertificateMaker {
         `a box of ReLU ${relu} has ${box.slope.length} slope and ${box.lambda.length} lambda, expected ${features} and ${relus}`,
       );
     }
-    const proof = {
+    return {
+      splits: splitsOf(box.splits),
       slope: Float32Array.from(slope),
       lambda: Float32Array.from(lambda),
       inputLambda: box.inputLambda,
     };
-    return { relu, neuron: feature, active: sign > 0, proof };
   }
 
   /**
@@ -134,7 +157,7 @@ export class CertificateMaker {
       assurance,
       norms: this.#norms,
       boxes: evidence.boxes ?? [],
-      rows: evidence.rows.map(({ leaves }, row) => proofOf(leaves, row)),
+      rows: evidence.rows.map(({ leaves }, row) => proofOf(leaves, `row ${row}`)),
     };
     const proven = this.#checker.bounds(certificate, center);
     const margins = Array.from(proven, (bound, row) => Math.min(bound, lower[row]));
@@ -165,7 +188,7 @@ export async function writeCertificate(folder: string, certificate: Certificate)
  *
  * @throws CertificateError where they do not cover the region exactly once.
  */
-function proofOf(leaves: readonly Leaf[], row: number, depth = 0): Proof {
+function proofOf(leaves: readonly Leaf[], what: string, depth = 0): Proof {
   const [first] = leaves;
   if (leaves.length === 1 && first.splits.length === depth) {
     const { slope, lambda, inputLambda } = first;
@@ -174,12 +197,12 @@ function proofOf(leaves: readonly Leaf[], row: number, depth = 0): Proof {
   const next = leaves.map(({ splits }) => splits[depth]);
   const { relu, neuron } = next[0] ?? {};
   if (relu === undefined || !next.every((split) => split?.relu === relu && split.neuron === neuron)) {
-    throw new CertificateError(`the leaves of row ${row} do not cover the region exactly once`);
+    throw new CertificateError(`the leaves of ${what} do not cover the region exactly once`);
   }
   const side = (active: boolean): Proof =>
     proofOf(
       leaves.filter((_, i) => next[i].active === active),
-      row,
+      what,
       depth + 1,
     );
   return { relu, neuron: neuron!, sides: [side(true), side(false)] };

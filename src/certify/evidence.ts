@@ -1,6 +1,6 @@
 import type { Graph } from '../model/graph.js';
 import type { Bounds, BoxEvidence } from '../verify/index.js';
-import type { Leaf, RowEvidence } from './certificates.js';
+import { type Leaf, type RowEvidence, splitsOf } from './certificates.js';
 
 /** What a stage found for one row, ready for a certificate. */
 export interface ProvenRow {
@@ -45,11 +45,7 @@ export class StageEvidence {
 }
 
 function certificateLeaf(leaf: NonNullable<Bounds['leaves']>[number][number]): Leaf {
-  const splits = Array.from({ length: leaf.splits.length / 3 }, (_, i) => ({
-    relu: leaf.splits[3 * i],
-    neuron: leaf.splits[3 * i + 1],
-    active: leaf.splits[3 * i + 2] === 1,
-  }));
+  const splits = splitsOf(leaf.splits);
   return { splits, slope: leaf.slope, lambda: leaf.lambda, inputLambda: leaf.inputLambda[0] };
 }
 
