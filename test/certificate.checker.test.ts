@@ -65,8 +65,8 @@ describe.each(Object.keys(networkKinds))('any multipliers prove only what is tru
       });
       checker.layers.forEach(({ op, from: [at] }) => {
         if (op !== 'relu') return;
-        const { node, size } = checker.layers[at];
-        const neuron = random.integer(0, size - 1);
+        const { node } = checker.layers[at];
+        const neuron = random.integer(0, known.facts[at].lower.length - 1);
         for (const active of [true, false]) {
           const cut = cutAt(known.facts[at], neuron, active, 0);
           const inside = points.filter((all) => (active ? all[node][neuron] > 0 : all[node][neuron] < 0));

@@ -47,20 +47,13 @@ export function largest(x: Float64Array): number {
   return x.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** Adds numbers, and losses >= 0, and gives a lower bound of their difference (Lemmas 1 and 2). */
-export class LowerSum {
-  #sum = 0;
-  #magnitude = 0;
-  #terms = 0;
-
-  /** @param term a number, a product of two numbers, or a lower bound up to its own underflow. */
-  add(term: number): void {
-    this.#sum += term;
-    this.#magnitude += Math.abs(term);
-    this.#terms += 1;
-  }
-
-  value(): number {
-    return this.#sum - (gamma(this.#terms) * this.#magnitude + this.#terms * tiny) * (1 + gamma(1));
-  }
+/**
+ * A lower bound of a sum (Lemmas 1 and 2).
+ *
+ * @param terms each a number, a product of two numbers, or a lower bound up to its own underflow.
+ */
+export function lowerSum(terms: readonly number[]): number {
+  const sum = terms.reduce((total, term) => total + term, 0);
+  const magnitude = terms.reduce((total, term) => total + Math.abs(term), 0);
+  return sum - (gamma(terms.length) * magnitude + terms.length * tiny) * (1 + gamma(1));
 }

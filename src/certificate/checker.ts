@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Model } from '../model/index.js';
+import { sizeOf } from '../tensor.js';
 import { demand } from './arithmetic.js';
 import { lowerBound } from './dual.js';
 import { type Fact, type Known, type Problem, derive, regionOf } from './facts.js';
@@ -24,7 +25,6 @@ export class CertificateChecker {
   readonly layers: readonly Layer[];
   /** Features of each ReLU, in graph order. */
   readonly reluSizes: readonly number[];
-  readonly #model: Model;
   /** For each affine node the smallest norm of its chain that is proven. */
   readonly #norms: number[] = [];
 
@@ -32,10 +32,9 @@ export class CertificateChecker {
    * @param model with the normalization, if there is one.
    * @throws UnsupportedError or CertificateError for weights that the checker does not compute with.
    */
-  constructor(model: Model) {
-    this.#model = model;
+  constructor(private readonly model: Model) {
     this.layers = layersOf(model.graph);
-    this.reluSizes = this.layers.flatMap(({ op, size }) => (op === 'relu' ? [size] : []));
+    this.reluSizes = this.layers.flatMap(({ op, shape }) => (op === 'relu' ? [sizeOf(shape)] : []));
   }
 
   /**
@@ -49,7 +48,7 @@ export class CertificateChecker {
     const certificate = readCertificate(bytes, this.reluSizes);
     const image = imageAt(certificate.index);
     demand(image !== undefined, `the data have no image ${certificate.index}`);
-    const { sha256, normalization } = this.#model;
+    const { sha256, normalization } = this.model;
     same('model (SHA-256)', certificate.model, sha256);
     const constants = normalization ? hashOf(normalization.mean, normalization.std) : null;
     same('normalization', certificate.normalization, constants);
@@ -77,7 +76,7 @@ export class CertificateChecker {
   bounds(certificate: Omit<Certificate, 'margins'>, center: Float64Array): Float64Array {
     const { layers } = this;
     const { label, assurance, norms, boxes, rows } = certificate;
-    const [inputs, outputs] = [layers[0].size, layers[layers.length - 1].size];
+    const [inputs, outputs] = [layers[0], layers[layers.length - 1]].map(({ shape }) => sizeOf(shape));
     same('features of the image', center.length, inputs);
     same('rows', rows.length, outputs - 1);
     demand(label < outputs, `the label is ${label} of ${outputs} classes`);
@@ -113,10 +112,7 @@ export function factsOf(problem: Problem, boxes: readonly BoxClaim[]): Fact[] {
       row[neuron] = active ? 1 : -1;
       const bound = proven(known, at, row, proof);
       const cut = cutAt(facts[at], neuron, active, bound);
-      demand(
-        cut !== undefined,
-        `box claim ${next} proves ${bound}, which leaves nothing of neuron ${neuron}`,
-      );
+      demand(cut !== undefined, `box claim ${next} is ${bound}, which leaves nothing of its neuron`);
       facts[at] = cut;
     }
     facts.push(derive(known, layer));
@@ -147,13 +143,10 @@ function proven(known: Known, target: number, row: Float64Array, proof: Proof): 
 
 /** The SHA-256 of float64 numbers, little-endian, in hexadecimal. */
 export function hashOf(...arrays: Float64Array[]): string {
-  const hash = createHash('sha256');
-  for (const values of arrays) {
-    const bytes = Buffer.alloc(8 * values.length);
-    values.forEach((value, i) => bytes.writeDoubleLE(value, 8 * i));
-    hash.update(bytes);
-  }
-  return hash.digest('hex');
+  const values = arrays.flatMap((array) => Array.from(array));
+  const bytes = new DataView(new ArrayBuffer(8 * values.length));
+  values.forEach((value, i) => bytes.setFloat64(8 * i, value, true));
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function same(what: string, found: unknown, expected: unknown): void {

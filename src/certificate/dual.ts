@@ -1,6 +1,6 @@
 /** The value of the dual for given multipliers: what they prove, whatever they are. */
 import { type Known, type Region, magnitude } from './facts.js';
-import { LowerSum, checked, gamma, normUp, tiny, unit } from './arithmetic.js';
+import { checked, gamma, lowerSum, normUp, tiny, unit } from './arithmetic.js';
 import type { Multipliers } from './format.js';
 import { transposedTimes } from './matrix.js';
 
@@ -19,56 +19,46 @@ import { transposedTimes } from './matrix.js';
  * - several readers of one node: the sum of their g, less u |sum| |x|;
  * - input: the minimum of g^T x over the region.
  */
-export function lowerBound(
-  known: Known,
-  target: number,
-  row: Float64Array,
-  multipliers: Multipliers,
-): number {
+export function lowerBound(known: Known, target: number, row: Float64Array, by: Multipliers): number {
   const { layers, facts, region } = known;
-  const { slope, lambda, inputLambda } = multipliers;
-  const total = new LowerSum();
-  /** m of the ReLU layers. */
-  const payments = new Float64Array(layers.length);
+  const terms: number[] = [];
   const waiting: (Float64Array | undefined)[] = [];
   const give = (to: number, g: Float64Array): void => {
     const before = waiting[to];
-    waiting[to] = checked(before ? before.map((value, i) => value + g[i]) : g, 'a coefficient');
-    if (before) magnitude(facts[to]).forEach((x, i) => total.add(-2 * unit * Math.abs(waiting[to]![i]) * x));
+    const sum = before ? before.map((value, i) => value + g[i]) : g;
+    if (before) magnitude(facts[to]).forEach((x, i) => terms.push(-2 * unit * Math.abs(sum[i]) * x));
+    waiting[to] = checked(sum, 'a coefficient');
   };
+  /** m of the ReLU layers. */
+  const payments = new Float64Array(layers.length);
   give(target, row);
   for (let at = target; at >= 0; at--) {
     const g = waiting[at];
     if (!g) continue;
     const { op, from, affine, relu, features } = layers[at];
-    g.forEach((value, i) => total.add(-Math.abs(value) * facts[at].loss[i]));
-    if (op === 'input') {
-      total.add(inputMinimum(region, g, inputLambda));
-    } else if (op === 'add') {
-      for (const input of from) give(input, g);
-    } else if (affine) {
-      g.forEach((value, i) => total.add(value * affine.bias[i]));
+    g.forEach((value, i) => terms.push(-Math.abs(value) * facts[at].loss[i]));
+    if (op === 'input') terms.push(inputMinimum(region, g, by.inputLambda));
+    for (const input of op === 'add' ? from : []) give(input, g);
+    if (affine) {
+      g.forEach((value, i) => terms.push(value * affine.bias[i]));
       give(from[0], transposedTimes(affine.matrix, g));
-    } else {
-      const { nominal, radius, lower, upper, path } = facts[from[0]];
-      const [own, payment] = [lambda[relu], payments[at]];
-      const v = g.map((value, i) => value * slope[features + i]);
-      v.forEach((value, i) => total.add(phi(g[i], value, own, payment, [nominal[i], lower[i], upper[i]])));
-      const whole = (own + payment) * (1 + gamma(1));
-      const rest = path?.drift ?? radius;
-      // Close to d / a at the largest a, where nothing is then lost.
-      const t = path
-        ? Math.min(Math.max(rest / (path.norm * facts[path.relu].radius), 2 ** -60), 2 ** 60) || 1
-        : Infinity;
-      total.add(-0.5 * whole * rest * rest * (1 + 1 / t) * (1 + gamma(8)));
-      if (path)
-        payments[path.relu] =
-          (payments[path.relu] + whole * path.norm * path.norm * (1 + t)) * (1 + gamma(8));
-      checked(payments, 'what a ReLU pays');
-      give(from[0], v);
     }
+    if (op !== 'relu') continue;
+    const { nominal, radius, lower, upper, path } = facts[from[0]];
+    const [own, paid] = [by.lambda[relu], payments[at]];
+    const v = g.map((value, i) => value * by.slope[features + i]);
+    v.forEach((value, i) => terms.push(phi(g[i], value, own, paid, [nominal[i], lower[i], upper[i]])));
+    const whole = (own + paid) * (1 + gamma(1));
+    const d = path?.drift ?? radius;
+    // d / a at the largest a, where nothing is then lost.
+    const t = path ? d / (path.norm * facts[path.relu].radius) : Infinity;
+    terms.push(-0.5 * whole * d * d * (1 + 1 / t) * (1 + gamma(8)));
+    const payment = path ? whole * path.norm * path.norm * (1 + t) : 0;
+    if (path) payments[path.relu] = (payments[path.relu] + payment) * (1 + gamma(8));
+    checked(payments, 'what a ReLU pays');
+    give(from[0], v);
   }
-  return total.value();
+  return lowerSum(terms);
 }
 
 /**
@@ -80,15 +70,11 @@ function inputMinimum(region: Region, a: Float64Array, inputLambda: number): num
   const { kind, center, eps, lower, upper } = region;
   const price = kind === 'l1' ? l1Price(region, a) : 0;
   const lambda = kind === 'l2' ? inputLambda : 0;
-  const [ball, box] = [new LowerSum(), new LowerSum()];
-  a.forEach((value, i) => {
-    ball.add(value * center[i]);
-    box.add(value * center[i]);
-    box.add(phi(2 * price, price - value, lambda, 0, [0, lower[i], upper[i]]));
-  });
-  box.add(-(price + 0.5 * lambda * eps) * eps * (1 + gamma(3)));
-  ball.add(kind === 'l2' ? -eps * normUp(a) * (1 + gamma(3)) : -Infinity);
-  return Math.max(ball.value(), box.value());
+  const terms = Array.from(a, (value, i) => value * center[i]);
+  const ball = kind === 'l2' ? lowerSum([...terms, -eps * normUp(a) * (1 + gamma(3))]) : -Infinity;
+  a.forEach((value, i) => terms.push(phi(2 * price, price - value, lambda, 0, [0, lower[i], upper[i]])));
+  terms.push(-(price + 0.5 * lambda * eps) * eps * (1 + gamma(3)));
+  return Math.max(ball, lowerSum(terms));
 }
 
 /** Where the budget eps of the fractional knapsack runs out: the best price, but any is sound. */

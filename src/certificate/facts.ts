@@ -20,9 +20,10 @@
  */
 import { checked, demand, gamma, largest, normUp, tiny } from './arithmetic.js';
 import type { Assurance, Ball } from './format.js';
-import { foldRows, magnitudeTimes, times } from './matrix.js';
+import { foldRows, magnitudes, times } from './matrix.js';
 import type { Affine, Layer } from './network.js';
 
+/** What the facts of a region follow from. */
 export interface Problem {
   readonly layers: readonly Layer[];
   /** Proven, one for each layer. */
@@ -31,15 +32,11 @@ export interface Problem {
   readonly assurance: Assurance;
 }
 
-/** A problem, and what is known of its layers, in order. */
-export interface Known extends Problem {
-  readonly facts: readonly Fact[];
-}
+/** A problem, and the facts of its layers, in order. */
+export type Known = Problem & { readonly facts: readonly Fact[] };
 
 /** A ball around the centre, and the interval of x - centre in which the clip range leaves each feature. */
-export interface Region {
-  readonly kind: Ball['kind'];
-  readonly eps: number;
+export interface Region extends Ball {
   readonly center: Float64Array;
   readonly lower: Float64Array;
   readonly upper: Float64Array;
@@ -49,13 +46,13 @@ export interface Region {
 export interface Fact {
   /** Values near those of the run that starts at the centre; exact numbers, whatever they come from. */
   readonly nominal: Float64Array;
-  /** || x - nominal ||_2 is at most so much. */
+  /** || x - nominal ||_2 is at most so much; for the input of an l1 ball also the sum of absolute values. */
   readonly radius: number;
   readonly lower: Float64Array;
   readonly upper: Float64Array;
   /** See above: what each unit of a coefficient loses. */
   readonly loss: Float64Array;
-  /** Of an affine layer: |x - nominal - C (x_s - nominal_s)| is at most so much, C the chain from layer s. */
+  /** |x - nominal - C (x_s - nominal_s)| is at most so much, C the chain from layer s; else the same as `loss`. */
   readonly drift: Float64Array;
   /** Where affine layers alone lead here from a ReLU: norm and d of Lemma 7. */
   readonly path?: { readonly relu: number; readonly norm: number; readonly drift: number };
@@ -68,7 +65,7 @@ export function regionOf({ kind, eps, clip }: Ball, center: Float64Array): Regio
   demand(outside < 0, `the centre is outside the clip range at feature ${outside}`);
   const lower = center.map((x) => Math.max(-eps, down(low - x)));
   const upper = center.map((x) => Math.min(eps, -down(x - high)));
-  return { kind, eps, center, lower, upper };
+  return { kind, eps, clip, center, lower, upper };
 }
 
 /** An upper bound of what a layer's values, and the nominal ones, come to. */
@@ -79,92 +76,77 @@ export function magnitude({ nominal, lower, upper }: Fact): Float64Array {
 /** The fact of layer `at`, from those before it. */
 export function derive(known: Known, at: number): Fact {
   const fact = factOf(known, at);
-  const { nominal, lower, upper, loss, drift } = fact;
+  const { nominal, loss, drift } = fact;
+  const lower = fact.lower.map((x, i) => x - drift[i]);
+  const upper = fact.upper.map((x, i) => x + drift[i]);
   const what = `what is known of node ${known.layers[at].node}`;
   for (const x of [nominal, lower, upper, loss, drift]) checked(x, what);
-  return fact;
+  return { ...fact, lower, upper, radius: (fact.radius + normUp(drift)) * (1 + gamma(1)) };
 }
 
+/** The same, where `drift` has not yet been added to box and ball. */
 function factOf(known: Known, at: number): Fact {
-  const { op, from, size, affine } = known.layers[at];
+  const { op, from, affine } = known.layers[at];
   const [a, b] = from.map((input) => known.facts[input]);
   if (affine) return affineFact(known, affine, a, known.norms[at]);
-  // The gamma in `loss` also pays for the rounding of the box's ends.
-  const add = (x: Float64Array, y: Float64Array): Float64Array => x.map((value, i) => value + y[i]);
-  const drift = new Float64Array(size);
   if (op === 'relu') {
     const [nominal, lower, upper] = [a.nominal, a.lower, a.upper].map((x) => x.map((z) => Math.max(z, 0)));
-    const loss = lossOf(known, drift);
+    const loss = lossOf(known, new Float64Array(nominal.length));
     const path = { relu: at, norm: 1, drift: normUp(loss) };
-    return { ...widened(nominal, lower, upper, a.radius, loss), loss, drift, path };
+    return { nominal, lower, upper, radius: a.radius, loss, drift: loss, path };
   }
+  // The gamma in `loss` also pays for the rounding of the box's ends.
+  const add = (x: Float64Array, y: Float64Array): Float64Array => x.map((value, i) => value + y[i]);
   if (op === 'add') {
     const loss = lossOf(known, add(magnitude(a), magnitude(b)));
     const [nominal, lower, upper] = [add(a.nominal, b.nominal), add(a.lower, b.lower), add(a.upper, b.upper)];
-    return { ...widened(nominal, lower, upper, a.radius + b.radius, loss), loss, drift };
+    return { nominal, lower, upper, radius: a.radius + b.radius, loss, drift: loss };
   }
   const { kind, eps, center, lower, upper } = known.region;
   const reach = lower.map((low, i) => Math.max(-low, upper[i]));
   const loss = lossOf(known, add(center.map(Math.abs), reach));
-  // ||.||_2 <= ||.||_1, so an l1 ball lies in the l2 ball of its radius.
-  const radius = Math.min(normUp(reach), kind === 'linf' ? Infinity : eps);
-  return { ...widened(center, add(center, lower), add(center, upper), radius, loss), loss, drift };
-}
-
-/** Box and ball of values that differ from such by at most `by`. */
-function widened(
-  nominal: Float64Array,
-  low: Float64Array,
-  high: Float64Array,
-  ball: number,
-  by: Float64Array,
-) {
-  const lower = low.map((x, i) => x - by[i]);
-  const upper = high.map((x, i) => x + by[i]);
-  return { nominal, lower, upper, radius: (ball + normUp(by)) * (1 + gamma(1)) };
+  const l1 = loss.reduce((sum, x) => sum + x, eps) * (1 + gamma(loss.length));
+  const radius = kind === 'l1' ? l1 : Math.min(normUp(reach), kind === 'l2' ? eps : Infinity);
+  return { nominal: center, lower: add(center, lower), upper: add(center, upper), radius, loss, drift: loss };
 }
 
 /**
  * With x the values of layer s, where the chain C begins, and z those at its end, z - nominal is within
  * `drift` of C (x - nominal_s). That is bounded by interval arithmetic, and in each row by
- * ||row||_* ||x - nominal_s|| (the dual norm of l1 is the maximum). `drift` holds gamma m, which also pays
- * for the last roundings.
+ * ||row||_* ||x - nominal_s|| (the dual norm of l1 is the maximum). Besides `loss`, `drift` holds 2 gamma m:
+ * one for the interval arithmetic, sums of numbers up to 2 |C| X, the other for all roundings behind them.
  *
  * @param before of the layer that is read.
  */
-function affineFact(known: Known, affine: Affine, before: Fact, norm: number): Fact {
-  const { matrix, bias, chain, error, rowNorms, rowMaxima } = affine;
+function affineFact(known: Known, { matrix, bias, ...affine }: Affine, before: Fact, norm: number): Fact {
+  const { chain, error } = affine;
   const start = known.facts[affine.start];
   const g = gamma(matrix.rows + matrix.columns + chain.columns);
-  const x = magnitude(before);
-  const sums = magnitudeTimes(matrix, x, bias.map(Math.abs));
-  const width = largest(foldRows(matrix, (count) => count + 1));
+  const [size, x] = [magnitudes(matrix), magnitude(before)];
+  const sums = times(size, x, bias.map(Math.abs));
+  const width = matrix.start.reduce((most, end, i) => Math.max(most, end - (matrix.start[i - 1] ?? 0)), 0);
   const loss = lossOf(known, sums, g, width, largest(x) + largest(matrix.value));
   const nominal = times(matrix, before.nominal, bias);
-  const drift = magnitudeTimes(matrix, before.drift, loss).map((sum) => sum * (1 + g));
+  const up = 1 + g;
+  // What the chain before this layer differs by, where there is one, and what this layer adds.
+  const first = chain === matrix ? new Float64Array(matrix.columns) : before.drift;
+  const own = loss.map((lost, i) => lost + 2 * g * sums[i]);
+  const drift = times(size, first, own).map((sum) => sum * up);
 
+  const l1 = known.region.kind === 'l1' && affine.start === 0;
+  const squares = foldRows(chain, (sum, a) => (l1 ? Math.max(sum, a * a) : sum + a * a));
+  const ball = squares.map((square) => (Math.sqrt(square + tiny) + error) * start.radius * up);
   const middle = start.nominal.map((n, i) => (start.lower[i] + start.upper[i]) / 2 - n);
-  const shift = times(chain, middle);
-  // Half the interval's length, what `middle` may be off by, and what rounds in `shift`.
-  const most = magnitude(start);
-  const halves = middle.map(
-    (m, i) => (start.upper[i] - start.lower[i]) / 2 + gamma(1) * most[i] + g * Math.abs(m),
-  );
-  const box = magnitudeTimes(chain, halves).map(
-    (sum, i) => (sum + error * start.radius + gamma(3) * Math.abs(shift[i])) * (1 + g),
-  );
-  const { kind, eps } = known.region;
-  const [l1, inputLoss] = [kind === 'l1' && affine.start === 0, normUp(start.loss)];
-  const ball = rowNorms.map((row, i) => (l1 ? rowMaxima[i] * eps + row * inputLoss : row * start.radius));
+  const half = start.lower.map((low, i) => (start.upper[i] - low) / 2);
+  const [shift, reach] = [times(chain, middle), times(magnitudes(chain), half)];
   const end = (sign: number): Float64Array =>
-    nominal.map((n, i) => n + sign * Math.min(box[i] + sign * shift[i], ball[i]));
-  const up = 1 + gamma(3);
+    nominal.map((n, i) => n + sign * Math.min(reach[i] + sign * shift[i] + error * start.radius, ball[i]));
   const path = start.path && {
     relu: start.path.relu,
     norm: start.path.norm * norm * up,
     drift: (start.path.drift * norm + normUp(drift)) * up,
   };
-  return { ...widened(nominal, end(-1), end(1), norm * start.radius, drift), loss, drift, path };
+  return { nominal, lower: end(-1), upper: end(1), radius: norm * start.radius, loss, drift, path };
 }
 
 /**

@@ -74,28 +74,66 @@ export function headerText(header: Header): string {
 }
 
 /**
+ * Takes what it reads off the front; every length is checked against what is left before anything is made.
+ *
  * @param sizes features of each ReLU of the model.
  * @throws CertificateError for anything but a whole certificate file, naming what is wrong.
  */
 export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Certificate {
   const end = bytes.length - hashBytes;
   demand(end >= magic.length + 8, `the file has only ${bytes.length} bytes`);
-  const reader = new Reader(new DataView(bytes.buffer, bytes.byteOffset, end));
-  demand(reader.text(magic.length) === magic, 'the file does not begin like a certificate');
-  const found = reader.word();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, end);
+  let next = 0;
+  const take = (count: number): number => {
+    const left = end - next;
+    demand(count <= left, `the file ends early: ${count} bytes expected at ${next}, ${left} left`);
+    next += count;
+    return next - count;
+  };
+  const word = (): number => view.getUint32(take(4), true);
+  const text = (length: number): string => {
+    const at = take(length);
+    return Buffer.from(bytes.subarray(at, next)).toString('utf8');
+  };
+  const floats = (count: number, what: string, least: number): Float32Array => {
+    const at = take(4 * count);
+    const values = new Float32Array(count).map((_, i) => view.getFloat32(at + 4 * i, true));
+    const bad = values.findIndex((value) => !(Number.isFinite(value) && value >= least));
+    demand(bad < 0, `a ${what} is ${values[bad]}`);
+    return values;
+  };
+  const neuronOf = (relus: readonly number[]): { relu: number; neuron: number } => {
+    const [relu, neuron] = [word(), word()];
+    demand(neuron < relus[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
+    return { relu, neuron };
+  };
+  /** Over ReLUs of these sizes. */
+  const proof = (relus: readonly number[], depth = 0): Proof => {
+    demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
+    if (word() !== 0)
+      return { ...neuronOf(relus), sides: [proof(relus, depth + 1), proof(relus, depth + 1)] };
+    const features = relus.reduce((a, b) => a + b, 0);
+    const [slope, lambda] = [floats(features, 'slope', -Infinity), floats(relus.length, 'lambda', 0)];
+    return { slope, lambda, inputLambda: floats(1, 'lambda', 0)[0] };
+  };
+
+  demand(text(magic.length) === magic, 'the file does not begin like a certificate');
+  const found = word();
   demand(found === version, `the format version is ${found}, expected ${version}`);
   const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
   const whole = checksum.equals(bytes.subarray(end));
   demand(whole, 'the checksum differs: the file is damaged, cut short or changed');
-  const header = parseHeader(reader.text(reader.word()));
-  const count = reader.word();
+  const length = word();
+  demand(length <= mostHeader, `the header has ${length} bytes, at most ${mostHeader} are read`);
+  const header = parseHeader(text(length));
+  const count = word();
   const boxes: BoxClaim[] = [];
   while (boxes.length < count) {
-    const at = reader.neuron(sizes);
-    boxes.push({ ...at, active: reader.word() !== 0, proof: reader.proof(sizes.slice(0, at.relu)) });
+    const at = neuronOf(sizes);
+    boxes.push({ ...at, active: word() !== 0, proof: proof(sizes.slice(0, at.relu)) });
   }
-  const rows = header.margins.map(() => reader.proof(sizes));
-  demand(reader.left === 0, `${reader.left} bytes too many lie behind the last proof`);
+  const rows = header.margins.map(() => proof(sizes));
+  demand(next === end, `${end - next} bytes too many lie behind the last proof`);
   return { ...header, boxes, rows };
 }
 
@@ -110,60 +148,4 @@ function parseHeader(text: string): Header {
   demand(!bad, `the header's '${bad?.[0]}' is missing or has no meaning`);
   demand(headerText(header) === text, 'the header is not written in its one form');
   return header;
-}
-
-/** Takes words off the front; every length is checked against what is left before anything is made. */
-class Reader {
-  #at = 0;
-
-  constructor(private readonly view: DataView) {}
-
-  get left(): number {
-    return this.view.byteLength - this.#at;
-  }
-
-  word(): number {
-    return this.view.getUint32(this.#take(4), true);
-  }
-
-  text(length: number): string {
-    demand(length <= mostHeader, `the header has ${length} bytes, at most ${mostHeader} are read`);
-    const { buffer, byteOffset } = this.view;
-    return Buffer.from(buffer, byteOffset + this.#take(length), length).toString('utf8');
-  }
-
-  neuron(sizes: readonly number[]): { relu: number; neuron: number } {
-    const [relu, neuron] = [this.word(), this.word()];
-    demand(neuron < sizes[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
-    return { relu, neuron };
-  }
-
-  /** A tree of splits of ReLUs of these sizes; its leaves are multipliers for each of them. */
-  proof(sizes: readonly number[], depth = 0): Proof {
-    demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
-    if (this.word() !== 0) {
-      const at = this.neuron(sizes);
-      return { ...at, sides: [this.proof(sizes, depth + 1), this.proof(sizes, depth + 1)] };
-    }
-    const features = sizes.reduce((a, b) => a + b, 0);
-    const slope = this.#floats(features, 'slope', -Infinity);
-    const lambda = this.#floats(sizes.length, 'lambda', 0);
-    return { slope, lambda, inputLambda: this.#floats(1, 'lambda', 0)[0] };
-  }
-
-  #floats(count: number, what: string, least: number): Float32Array {
-    const at = this.#take(4 * count);
-    const values = new Float32Array(count).map((_, i) => this.view.getFloat32(at + 4 * i, true));
-    const bad = values.findIndex((value) => !(Number.isFinite(value) && value >= least));
-    demand(bad < 0, `a ${what} is ${values[bad]}`);
-    return values;
-  }
-
-  /** The place of the next `bytes` bytes. */
-  #take(bytes: number): number {
-    const at = this.#at;
-    demand(bytes <= this.left, `the file ends early: ${bytes} bytes expected at ${at}, ${this.left} left`);
-    this.#at += bytes;
-    return at;
-  }
 }

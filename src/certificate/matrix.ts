@@ -2,7 +2,6 @@
 import { UnsupportedError } from '../errors.js';
 import type { GraphNode } from '../model/graph.js';
 import { type Shape, sizeOf } from '../tensor.js';
-import { checked } from './arithmetic.js';
 
 /** Entries of row i are `column[k], value[k]` for start[i] <= k < start[i + 1]. */
 export interface Matrix {
@@ -21,32 +20,39 @@ type Visit = (row: number, column: number, value: number) => void;
 const mostEntries = 2 ** 25;
 const mostProducts = 2 ** 29;
 
-/** Calls `visit` for every entry, row by row. */
-export function forEach({ rows, start, column, value }: Matrix, visit: Visit): void {
-  for (let row = 0; row < rows; row++) {
+/** Calls `visit` for every entry, row by row, of all rows or those from `first` to before `end`. */
+export function forEach(matrix: Matrix, visit: Visit, first = 0, end = matrix.rows): void {
+  const { start, column, value } = matrix;
+  for (let row = first; row < end; row++) {
     for (let k = start[row]; k < start[row + 1]; k++) visit(row, column[k], value[k]);
   }
 }
 
+type Fold = (total: number, entry: number, column: number) => number;
+
 /** What the entries of each row come to, one after the other, beginning with `from`. */
-export function foldRows(
-  matrix: Matrix,
-  fold: (total: number, entry: number, column: number) => number,
-  from: Float64Array = new Float64Array(matrix.rows),
-): Float64Array {
-  const totals = from.slice();
+export function foldRows(matrix: Matrix, fold: Fold, from = 0): Float64Array {
+  const totals = new Float64Array(matrix.rows).fill(from);
   forEach(matrix, (i, j, a) => void (totals[i] = fold(totals[i], a, j)));
   return totals;
 }
 
 /** `A x + b`, in float64. */
-export function times(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
-  return foldRows(matrix, (sum, a, j) => sum + a * x[j], b);
+export function times(
+  { rows, start, column, value }: Matrix,
+  x: Float64Array,
+  b?: Float64Array,
+): Float64Array {
+  return new Float64Array(rows).map((_, row) => {
+    let sum = b ? b[row] : 0;
+    for (let k = start[row]; k < start[row + 1]; k++) sum += value[k] * x[column[k]];
+    return sum;
+  });
 }
 
-/** `|A| x + b`, in float64. */
-export function magnitudeTimes(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
-  return foldRows(matrix, (sum, a, j) => sum + Math.abs(a) * x[j], b);
+/** `|A|`. */
+export function magnitudes(matrix: Matrix): Matrix {
+  return { ...matrix, value: matrix.value.map(Math.abs) };
 }
 
 /** `A^T y`, in float64. */
@@ -58,37 +64,38 @@ export function transposedTimes(matrix: Matrix, y: Float64Array): Float64Array {
 
 export function transpose(matrix: Matrix): Matrix {
   const { rows, columns } = matrix;
-  return fromEntries('a matrix', columns, rows, (put) => forEach(matrix, (i, j, a) => put(j, i, a)));
+  return fromEntries(columns, rows, (put) => forEach(matrix, (i, j, a) => put(j, i, a)));
 }
 
 /** The matrix `A B`, in float64; undefined where it would be too large. */
 export function product(a: Matrix, b: Matrix): Matrix | undefined {
   const size = a.rows * b.columns;
-  let products = 0;
-  forEach(a, (_, k) => void (products += b.start[k + 1] - b.start[k]));
+  const products = a.column.reduce((sum, k) => sum + b.start[k + 1] - b.start[k], 0);
   if (Math.min(products, size) > mostEntries || Math.max(products, size) > mostProducts) return undefined;
   const sums = new Float64Array(b.columns);
-  return fromEntries('a composition', a.rows, b.columns, (put) => {
+  return fromEntries(a.rows, b.columns, (put) => {
     for (let i = 0; i < a.rows; i++) {
       sums.fill(0);
-      for (let k = a.start[i]; k < a.start[i + 1]; k++) {
-        for (let m = b.start[a.column[k]]; m < b.start[a.column[k] + 1]; m++) {
-          sums[b.column[m]] += a.value[k] * b.value[m];
-        }
-      }
+      forEach(a, (_, k, x) => forEach(b, (__, j, y) => void (sums[j] += x * y), k, k + 1), i, i + 1);
       sums.forEach((sum, j) => sum !== 0 && put(i, j, sum));
     }
   });
 }
 
 /**
- * The matrix of a node that reads a feature map of shape `from`, exactly as stored.
+ * The matrix of a node that reads features of shape `from`, exactly as stored.
  *
  * @throws UnsupportedError where it would not fit into memory.
  */
 export function matrixOf(node: AffineNode, from: Shape): Matrix {
-  const columns = sizeOf(from);
-  return fromEntries(`node '${node.name}'`, sizeOf(node.shape), columns, (put) => {
+  const [rows, columns] = [sizeOf(node.shape), sizeOf(from)];
+  const places = node.op === 'conv' ? node.shape[1] * node.shape[2] : 1;
+  const most = Math.max(rows, columns, 'weight' in node ? node.weight.length * places : 0);
+  if (most > mostEntries)
+    throw new UnsupportedError(
+      `node '${node.name}' has more than ${mostEntries} entries, too many for the checker`,
+    );
+  return fromEntries(rows, columns, (put) => {
     if (node.op === 'conv') convolution(node, from, put);
     else if (node.op === 'scale') node.scale.forEach((a, i) => put(i, i, a));
     else if (node.op === 'index') node.indices.forEach((j, i) => j >= 0 && put(i, j, 1));
@@ -115,23 +122,14 @@ function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put
   });
 }
 
-function fromEntries(name: string, rows: number, columns: number, entries: (put: Visit) => void): Matrix {
-  const limit = (count: number): void => {
-    if (count <= mostEntries) return;
-    throw new UnsupportedError(`${name} is too large for the checker: at most ${mostEntries} entries`);
-  };
-  limit(Math.max(rows, columns));
+function fromEntries(rows: number, columns: number, entries: (put: Visit) => void): Matrix {
   const start = new Int32Array(rows + 1);
-  let count = 0;
-  entries((row) => {
-    start[row + 1]++;
-    limit(++count);
-  });
+  entries((row) => void start[row + 1]++);
   for (let i = 0; i < rows; i++) start[i + 1] += start[i];
-  const [next, column, value] = [start.slice(), new Int32Array(count), new Float64Array(count)];
+  const [next, column, value] = [start.slice(), new Int32Array(start[rows]), new Float64Array(start[rows])];
   entries((row, at, entry) => {
     column[next[row]] = at;
     value[next[row]++] = entry;
   });
-  return { rows, columns, start, column, value: checked(value, name) };
+  return { rows, columns, start, column, value };
 }

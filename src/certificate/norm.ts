@@ -35,7 +35,7 @@ export function hasNorm(matrix: Matrix, error: number, shapes: readonly Shape[],
   const pixels = n / channels;
   const place = new Int32Array(n).map((_, i) => (i % pixels) * channels + Math.floor(i / pixels));
   // How far features that a row joins are apart: G, and so its factor, has nothing further from its diagonal.
-  const first = foldRows(terms, (low, _, j) => Math.min(low, place[j]), new Float64Array(terms.rows).fill(n));
+  const first = foldRows(terms, (low, _, j) => Math.min(low, place[j]), n);
   const last = foldRows(terms, (high, _, j) => Math.max(high, place[j]));
   const band = last.reduce((most, high, row) => Math.max(most, high - first[row]), 0);
   const counts = foldRows(terms, (count) => count + 1);
