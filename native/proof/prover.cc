@@ -192,8 +192,8 @@ std::vector<double> Prover::tighten(std::span<const Claim> claims) {
       facts->tighten(node, feature, lower ? bound : -kInfinity, lower ? kInfinity : -bound);
       if (changed.empty() || changed.back() != facts) changed.push_back(facts);
     }
-    inGroups(changed.size(), [&](size_t begin, size_t end, Buffers& buffers) {
-      ImageFacts::propagate(std::span(changed).subspan(begin, end - begin), node, buffers);
+    inGroups(changed.size(), [&](size_t from, size_t to, Buffers& buffers) {
+      ImageFacts::propagate(std::span(changed).subspan(from, to - from), node, buffers);
     });
   }
   return bounds;
