@@ -56,11 +56,11 @@ PROOF_INLINE V weightOf(const double* weight) {
   return magnitude ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & (INT64_MAX - Mask{})) : w;
 }
 
-/// The outputs of a tile in one vector of lanes; sums of even and odd terms apart, so that additions need not
-/// wait.
-template <bool magnitude>
-static void tileProduct(const ProductCall& call, const Tile& tile, int lanes, int part) {
-  V even[kTile] = {}, odd[kTile] = {};
+/// The first outputs of a tile in one vector of lanes; sums of even and odd terms apart, so that additions
+/// need not wait.
+template <bool magnitude, int outputs>
+static void tileOutputs(const ProductCall& call, const Tile& tile, int lanes, int part) {
+  V even[outputs] = {}, odd[outputs] = {};
   for (int s = tile.segment; s < tile.segment + tile.segmentCount; ++s) {
     const Segment& segment = call.segments[s];
     const double* in = call.in + static_cast<int64_t>(tile.in + segment.in) * lanes + part;
@@ -68,21 +68,27 @@ static void tileProduct(const ProductCall& call, const Tile& tile, int lanes, in
     int k = 0;
     for (; k + 2 <= segment.length; k += 2, in += 2 * lanes, weight += 2 * kTile) {
       const V x = load(in), y = load(in + lanes);
-      for (int m = 0; m < kTile; ++m) {
+      for (int m = 0; m < outputs; ++m) {
         even[m] += weightOf<magnitude>(weight + m) * x;
         odd[m] += weightOf<magnitude>(weight + kTile + m) * y;
       }
     }
     if (k < segment.length) {
       const V x = load(in);
-      for (int m = 0; m < kTile; ++m) even[m] += weightOf<magnitude>(weight + m) * x;
+      for (int m = 0; m < outputs; ++m) even[m] += weightOf<magnitude>(weight + m) * x;
     }
   }
   double* out = call.out + static_cast<int64_t>(tile.out) * lanes + part;
-  for (int m = 0; m < kTile; ++m) {
+  for (int m = 0; m < outputs; ++m) {
     if (m == tile.outputs) break;
     store(out + m * lanes, even[m] + odd[m]);
   }
+}
+
+template <bool magnitude>
+static void tileProduct(const ProductCall& call, const Tile& tile, int lanes, int part) {
+  // One output: the pixels of an image of one channel.
+  (tile.outputs == 1 ? tileOutputs<magnitude, 1> : tileOutputs<magnitude, kTile>)(call, tile, lanes, part);
 }
 
 static void productOf(const ProductCall& call) {
