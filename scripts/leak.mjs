@@ -1,12 +1,24 @@
 /**
- * Whether the engine keeps memory: `node scripts/leak.mjs` makes 10,000 calls for bounds, 5,000
- * calls that are aborted, 2,000 failed loads and 200 engines, and prints the resident memory after each
- * tenth. Exit code 1 if it grows by more than it may. `--scale 0.1` makes a tenth of the calls.
+ * Whether the engine and the tape keep memory: `node scripts/leak.mjs` makes 10,000 calls for bounds, 5,000
+ * calls that are aborted, 2,000 failed loads, 200 engines and a million training steps, and prints the
+ * resident memory after each tenth. Exit code 1 if it grows by more than it may. `--scale 0.1` makes a tenth
+ * of the calls, `--only REGEXP` those whose name fits.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Verifier, ballL2, loadModel, outputs } from '../dist/index.js';
+import {
+  NativeArithmetic,
+  Optimiser,
+  Tape,
+  TrainableNetwork,
+  Verifier,
+  attackLinf,
+  ballL2,
+  loadModel,
+  outputs,
+  parseArchitecture,
+} from '../dist/index.js';
 import { loadNative } from '../dist/native.js';
 import { network } from '../test/fuzz/network.mjs';
 import { Random } from '../test/fuzz/random.mjs';
@@ -19,7 +31,9 @@ if (!globalThis.gc) {
   process.exit(spawnSync(process.execPath, args, { env, stdio: 'inherit' }).status ?? 1);
 }
 
-const { values } = parseArgs({ options: { scale: { type: 'string', default: '1' } } });
+const { values } = parseArgs({
+  options: { scale: { type: 'string', default: '1' }, only: { type: 'string', default: '' } },
+});
 const scale = Number(values.scale);
 
 /**
@@ -45,6 +59,36 @@ async function rejected(promise, message) {
   );
   if (!message.test(error?.message))
     throw new Error(`expected ${message}, got ${error?.stack ?? 'a result'}`);
+}
+
+/** A step of adversarial training on a small network: every path of the tape, in 16 images. */
+function trainer() {
+  const arithmetic = new NativeArithmetic({ threads: 1 });
+  const tape = new Tape(arithmetic);
+  const trained = new TrainableNetwork(parseArchitecture('24-16-5'), arithmetic, 1);
+  const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clip: 1 };
+  const optimiser = new Optimiser(tape, trained.parameters, adam);
+  const pixels = Float32Array.from({ length: 16 * 24 }, () => random.uniform());
+  const labels = Int32Array.from({ length: 16 }, (_, i) => i % 5);
+  const attack = { eps: 0.05, stepSize: 0.05, steps: 1, restarts: 1 };
+  let count = 0;
+  let allocated;
+  return () => {
+    count += 1;
+    tape.scope(() => {
+      const images = tape.tensor(pixels, [16, 24]);
+      const attacked = attackLinf(tape, trained, images, labels, { ...attack, seed: count });
+      const loss = tape.add(
+        tape.crossEntropy(trained.forward(tape, attacked), labels, 0.1),
+        tape.scale(tape.norm1(trained.layers[0].weight), 1e-5),
+      );
+      optimiser.step(tape.grad(loss, trained.parameters), 1e-3, count);
+    });
+    allocated ??= tape.allocated;
+    if (tape.allocated !== allocated) {
+      throw new Error(`step ${count} allocated ${tape.allocated - allocated} numbers more than the first`);
+    }
+  };
 }
 
 const kinds = {
@@ -84,6 +128,7 @@ const kinds = {
       await engine.close();
     },
   ],
+  'training steps': [1_000_000, trainer()],
 };
 
 async function resident() {
@@ -96,6 +141,7 @@ async function resident() {
 }
 
 for (const [name, [calls, call]] of Object.entries(kinds)) {
+  if (!new RegExp(values.only).test(name)) continue;
   const tenth = Math.max(1, Math.round((calls * scale) / 10));
   const megabytes = [];
   for (let part = 0; part < 10; part += 1) {

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, ShapeError } from '../errors.js';
 import { type Shape, formatShape, sizeOf } from '../tensor.js';
 import type { Arithmetic, Numbers, SignStepForm } from './arithmetic.js';
+import { broadcastLayout } from './layout.js';
 import { Tensor } from './tensor.js';
 
 /** Gradients of an operation's inputs, given that of its output; only those wanted are looked at. */
@@ -29,6 +30,7 @@ export class Recorder {
   #entries: Entry[] = [];
   #made: Tensor[] = [];
   readonly #pool = new Map<number, Numbers[]>();
+  readonly #layouts = new Map<string, Int32Array>();
   #allocated = 0;
 
   constructor(arithmetic: Arithmetic) {
@@ -69,6 +71,17 @@ export class Recorder {
     const tensor = new Tensor(data, shape);
     this.#made.push(tensor);
     return tensor;
+  }
+
+  /**
+   * The layout of operands that broadcast to `target`, kept from step to step: a small array that native code
+   * reads once gets memory outside of the heap, which the collector is slow to take back.
+   */
+  layout(target: Shape, ...operands: readonly Shape[]): Int32Array {
+    const key = `${target.join()}|${operands.map((shape) => shape.join()).join('|')}`;
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) this.#layouts.set(key, (layout = broadcastLayout(target, operands)));
+    return layout;
   }
 
   filled(shape: Shape, value: number): Tensor {

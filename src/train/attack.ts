@@ -93,7 +93,7 @@ export function attackLinf(
   const size = images.shape[1];
   for (let restart = 0; restart < restarts; restart++) {
     tape.scope(() => {
-      const x = tape.empty(images.shape);
+      const x = restarts === 1 ? best : tape.empty(images.shape);
       tape.arithmetic.uniform(x.data, derivedSeed(seed, restart), -eps, eps);
       tape.arithmetic.combine(images.data, x.data, 1, 1);
       const form = { step: stepSize, radius: eps, ...pixelRange };
@@ -103,10 +103,7 @@ export function attackLinf(
           tape.signStep(loss, x, images, form);
         });
       }
-      if (restarts === 1) {
-        best.data.set(x.data);
-        return;
-      }
+      if (restarts === 1) return;
       const losses = tape.crossEntropies(network.forward(tape, x), labels).data;
       for (let row = 0; row < labels.length; row++) {
         if (losses[row] <= worstLoss[row]) continue;

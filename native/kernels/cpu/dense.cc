@@ -32,8 +32,8 @@ void walk(const StridedLoop& loop, Visit visit) {
   }
 }
 
-/// Of a gradient that is used at once, per thread: a quarter of a second cache.
-constexpr long kPieceFloats = 65536;
+/// Of a gradient that is used at once, per thread: half a megabyte, which second caches hold.
+constexpr long kPieceFloats = 131072;
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 /** Functions of single entries and of pairs of entries, with broadcasting as in ONNX (numpy). */
 import { type Shape, broadcastShapes, sameShape } from '../../tensor.js';
 import type { BinaryKind, UnaryKind } from '../arithmetic.js';
-import { broadcastLayout } from '../layout.js';
 import type { Recorder } from '../recorder.js';
 import type { Tensor } from '../tensor.js';
 
@@ -16,7 +15,7 @@ export function mapped(tape: Recorder, kind: UnaryKind, x: Tensor): Tensor {
 export function paired(tape: Recorder, kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const shape = sameShape(a.shape, b.shape) ? a.shape : broadcastShapes(a.shape, b.shape, kind);
   const y = tape.empty(shape);
-  tape.arithmetic.binary(kind, a.data, b.data, y.data, broadcastLayout(shape, [a.shape, b.shape]));
+  tape.arithmetic.binary(kind, a.data, b.data, y.data, tape.layout(shape, a.shape, b.shape));
   return y;
 }
 
@@ -31,7 +30,7 @@ export function scaled(tape: Recorder, x: Tensor, factor: number, shift = 0): Te
 export function summedTo(tape: Recorder, x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const y = tape.filled(shape, 0);
-  tape.arithmetic.addReduced(x.data, y.data, broadcastLayout(x.shape, [shape]));
+  tape.arithmetic.addReduced(x.data, y.data, tape.layout(x.shape, shape));
   return y;
 }
 

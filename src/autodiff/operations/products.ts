@@ -79,7 +79,7 @@ export function linear(
   /** The gradient before the ReLU, and its columns added to `sums`. */
   const opened = (g: Tensor, sums?: Tensor): Tensor => {
     if (!relu) {
-      if (sums) tape.arithmetic.addReduced(g.data, sums.data, Int32Array.of(2, rows, n, 0, 1));
+      if (sums) tape.arithmetic.addReduced(g.data, sums.data, tape.layout(y.shape, bias.shape));
       return g;
     }
     const open = tape.empty(y.shape);
