@@ -6,7 +6,7 @@
     {
       "target_name": "bulwark",
       "sources": [
-        "<!@(node -p \"const s = require('./native/sources.json'); [...s.engine, ...s.addon].map((f) => 'native/' + f).join(' ')\")"
+        "<!@(node -p \"const s = require('./native/sources.json'); [...s.engine, ...s.cudaAbsent, ...s.addon].map((f) => 'native/' + f).join(' ')\")"
       ],
       "include_dirs": [
         "native",

@@ -114,6 +114,9 @@ class Backend {
   /// The instruction set or device, e.g. "avx512".
   virtual const char* name() const = 0;
 
+  /// Returns when all that was asked for so far is done: other backends of the device then see what it wrote.
+  virtual void finish() {}
+
   // --- memory ---
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual void fill(View out, float value) = 0;

@@ -272,7 +272,8 @@ void testGrid(Context& context, Backend& backend) {
   }
 }
 
-void testRepeatable(Context& context, Backend& backend) {
+void testRepeatable(Context& context, Device& device) {
+  const std::unique_ptr<Backend> backend = device.makeBackend();
   const Network network = residual(context.random, 40, 24, 6);
   const int count = 37;
   for (const bool stopping : {false, true})
@@ -281,14 +282,14 @@ void testRepeatable(Context& context, Backend& backend) {
       const Specification rows = randomRows(context.random, count, 5, 6);
       AttackOptions options;
       options.stopWhenFalsified = stopping;
-      const AttackResult whole = attackAll(network, backend, region, rows, options);
-      const Plans plans(network, backend);
+      const AttackResult whole = attackAll(network, *backend, region, rows, options);
+      const Plans plans(network, *backend);
       for (const int threads : {1, 3})
         for (const int chunk : {1, 5}) {
           AttackResult result(region, rows);
           ThreadPool pool(threads);
           pool.parallelFor((count + chunk - 1) / chunk, [&](int index, int) {
-            const auto own = makeCpuBackend(backend.name());
+            const auto own = device.makeBackend();
             attackImages(network, plans, *own, region, rows, index * chunk,
                          std::min(chunk, count - index * chunk), options, kNever, result);
           });

@@ -151,11 +151,11 @@ const Test ballBoxTest("ballBox", [](Context& context, Backend& backend) {
       randomise(context, mid);
       randomise(context, radius, 0, 2);
       rho.set([&](int row) { return row == 2 ? kInfinity : row == 3 ? 0 : uniform(context.random, 0, 2); });
-      std::vector<float> reach(features);
-      for (float& x : reach)
-        x = static_cast<float>(choose(context.random, 0, 4) ? uniform(context.random, 0, 1) : 0);
+      RowValues reachValues(backend, (features + backend.lanes() - 1) / backend.lanes());
+      reachValues.set([&](int) { return choose(context.random, 0, 4) ? uniform(context.random, 0, 1) : 0; });
+      const std::vector<float>& reach = reachValues.host;
       const double slack = 1e-5;
-      backend.ballBox(mid.view(), radius.view(), reaching ? reach.data() : nullptr, rho.device(),
+      backend.ballBox(mid.view(), radius.view(), reaching ? reachValues.device().data : nullptr, rho.device(),
                       static_cast<float>(slack), lower.view(), upper.view());
       lower.get();
       upper.get();

@@ -1,10 +1,15 @@
 #include "selftest/harness.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
+
+#include "kernels/cuda.h"
+#include "selftest/emulation/emulation.h"
 
 namespace bulwark::selftest {
 namespace {
@@ -13,6 +18,8 @@ struct Entry {
   std::string name;
   void (*plain)(Context&) = nullptr;
   void (*backend)(Context&, Backend&) = nullptr;
+  void (*device)(Context&, Device&) = nullptr;
+  void (*set)(Context&, const char*) = nullptr;
 };
 
 std::vector<Entry>& entries() {
@@ -37,6 +44,42 @@ void runOne(const std::string& name, uint64_t seed, const std::function<void(Con
               context.worst.empty() ? "" : ": ", context.worst.c_str());
 }
 
+/// What a test of a backend runs on; no device: why not here.
+struct Target {
+  const char* name;
+  std::shared_ptr<Device> device;
+  std::string absent;
+  bool gpu = false;
+};
+
+class InstructionSet final : public Device {
+ public:
+  explicit InstructionSet(const char* name) : name_(name) {}
+  const char* kind() const override { return "cpu"; }
+  std::unique_ptr<Backend> makeBackend() override { return makeCpuBackend(name_); }
+  int batchesAtOnce(int threads) const override { return threads; }
+  int batchRows() const override { return 48; }
+
+ private:
+  const char* const name_;
+};
+
+std::vector<Target> targets() {
+  std::vector<Target> all;
+  const std::vector<const char*> sets = cpuInstructionSets();
+  for (const char* const known : {"avx512", "avx2", "portable"}) {
+    const bool runs = std::any_of(sets.begin(), sets.end(),
+                                  [&](const char* set) { return std::string_view(set) == known; });
+    all.push_back(
+        {known, runs ? std::make_shared<InstructionSet>(known) : nullptr, "this machine does not run it"});
+  }
+  // Every allocation by itself, so that the emulation sees what is written beside it.
+  all.push_back({"cuda-emulated", cuda_emulated::openDevice(size_t{1} << 30, 1), "", true});
+  const cuda::DeviceList found = cuda::devices();
+  all.push_back({"cuda", found.devices.empty() ? nullptr : cuda::openDevice(), found.reason, true});
+  return all;
+}
+
 }  // namespace
 
 void Context::check(bool holds, const std::string& what) {
@@ -54,30 +97,46 @@ void Context::error(const std::string& what, double error, double tolerance) {
   check(error <= tolerance, text);
 }
 
-Test::Test(const char* name, void (*run)(Context&)) { entries().push_back({name, run, nullptr}); }
-Test::Test(const char* name, void (*run)(Context&, Backend&)) { entries().push_back({name, nullptr, run}); }
+Test::Test(const char* name, void (*run)(Context&)) { entries().push_back({.name = name, .plain = run}); }
+Test::Test(const char* name, void (*run)(Context&, Backend&)) {
+  entries().push_back({.name = name, .backend = run});
+}
+Test::Test(const char* name, void (*run)(Context&, Device&)) {
+  entries().push_back({.name = name, .device = run});
+}
+
+Test::Test(const char* name, void (*run)(Context&, const char*)) {
+  entries().push_back({.name = name, .set = run});
+}
 
 int runTests(uint64_t seed, const std::string& filter) {
   std::printf("seed %llu (repeat with --seed)\n", static_cast<unsigned long long>(seed));
   Tally tally;
-  const std::vector<const char*> sets = cpuInstructionSets();
+  const std::vector<Target> all = targets();
   for (const Entry& entry : entries()) {
-    if (entry.name.find(filter) == std::string::npos) continue;
     if (entry.plain) {
-      runOne(entry.name, seed, entry.plain, tally);
+      if (entry.name.find(filter) != std::string::npos) runOne(entry.name, seed, entry.plain, tally);
       continue;
     }
-    for (const char* const known : {"avx512", "avx2", "portable"}) {
-      const std::string name = entry.name + " [" + known + "]";
-      bool runs = false;
-      for (const char* set : sets) runs = runs || std::string(set) == known;
-      if (!runs) {
-        std::printf("skip %s: this machine does not run it\n", name.c_str());
+    for (const Target& target : all) {
+      const std::string name = entry.name + " [" + target.name + "]";
+      if (entry.set && target.gpu) continue;
+      if (name.find(filter) == std::string::npos) continue;
+      if (!target.device) {
+        std::printf("skip %s: %s\n", name.c_str(), target.absent.c_str());
         ++tally.skipped;
         continue;
       }
-      const std::unique_ptr<Backend> backend = makeCpuBackend(known);
-      runOne(name, seed, [&](Context& context) { entry.backend(context, *backend); }, tally);
+      runOne(
+          name, seed,
+          [&](Context& context) {
+            if (entry.set) return entry.set(context, target.name);
+            if (entry.device) return entry.device(context, *target.device);
+            const std::unique_ptr<Backend> backend = target.device->makeBackend();
+            entry.backend(context, *backend);
+            context.check(emulation::guardsIntact(), "nothing is written beside an allocation");
+          },
+          tally);
     }
   }
   std::printf("%d passed, %d failed, %d skipped\n", tally.passed, tally.failed, tally.skipped);

@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "kernels/backend.h"
+#include "kernels/device.h"
 
 namespace bulwark::selftest {
 
@@ -25,8 +25,12 @@ struct Context {
 
 struct Test {
   Test(const char* name, void (*run)(Context&));
-  /// A test of a backend: run once for every instruction set of this machine.
+  /// A test of a backend: run once for every instruction set of this machine, for the CUDA kernels on their
+  /// emulation, and where a GPU answers, for the GPU.
   Test(const char* name, void (*run)(Context&, Backend&));
+  Test(const char* name, void (*run)(Context&, Device&));
+  /// A test of what only CPUs do, for every instruction set.
+  Test(const char* name, void (*run)(Context&, const char* instructionSet));
 };
 
 /// Runs the tests whose name contains `filter`; the process's exit code.

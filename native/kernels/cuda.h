@@ -1,0 +1,39 @@
+// NVIDIA GPUs as a device. In a build without CUDA the same functions say that there is none.
+//
+// The sources behind this are compiled a second time for the self-test, as plain C++ against an emulation of
+// the CUDA runtime; that copy lives in a namespace of another name.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/device.h"
+
+#ifndef BULWARK_CUDA
+#define BULWARK_CUDA cuda
+#endif
+
+namespace bulwark::BULWARK_CUDA {
+
+struct DeviceInfo {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  size_t memory = 0;         // bytes
+};
+
+struct DeviceList {
+  std::vector<DeviceInfo> devices;  // those that can run this build's kernels
+  std::string reason;               // why there are none, where there are none
+};
+
+/// Asks the driver; without one this takes well below a millisecond. Never throws.
+DeviceList devices();
+
+/// Opens the first of them. Its memory comes from one arena of at most `budget` bytes; 0: nine tenths of what
+/// is free now; the driver is asked for at least `grain` bytes at a time. Throws DeviceError where there is
+/// no device.
+std::shared_ptr<Device> openDevice(size_t budget = 0, size_t grain = size_t{256} << 20);
+
+}  // namespace bulwark::BULWARK_CUDA

@@ -1,0 +1,60 @@
+// Which GPUs there are, and opening one.
+#include <algorithm>
+
+#include "kernels/cuda/make_backend.h"
+
+namespace bulwark::BULWARK_CUDA {
+namespace {
+
+constexpr int kLeastMajor = 8;  // compute capability that the kernels are compiled for
+
+/// Streams that keep the device busy while one of them waits for the host.
+constexpr int kStreams = 2;
+/// Enough rows for every multiprocessor to have several blocks of each kernel.
+constexpr int kBatchRows = 4096;
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(std::string name, std::shared_ptr<Memory> memory)
+      : name_(std::move(name)), memory_(std::move(memory)) {}
+  const char* kind() const override { return "cuda"; }
+  std::unique_ptr<Backend> makeBackend() override { return BULWARK_CUDA::makeBackend(name_, memory_); }
+  int batchesAtOnce(int threads) const override { return std::min(threads, kStreams); }
+  int batchRows() const override { return kBatchRows; }
+
+ private:
+  const std::string name_;
+  const std::shared_ptr<Memory> memory_;
+};
+
+}  // namespace
+
+DeviceList devices() {
+  DeviceList list;
+  int count = 0;
+  if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
+    cudaGetLastError();
+    list.reason = std::string("the CUDA driver does not answer: ") + cudaGetErrorString(status);
+    return list;
+  }
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    if (properties.major < kLeastMajor) continue;
+    list.devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem});
+  }
+  if (list.devices.empty())
+    list.reason = "no GPU of compute capability " + std::to_string(kLeastMajor) + ".0 or later";
+  return list;
+}
+
+std::shared_ptr<Device> openDevice(size_t budget, size_t grain) {
+  const DeviceList list = devices();
+  if (list.devices.empty()) throw DeviceError("no CUDA device: " + list.reason);
+  size_t free = 0, total = 0;
+  require(cudaMemGetInfo(&free, &total), "opening the device");
+  if (budget == 0) budget = free / 10 * 9;
+  return std::make_shared<CudaDevice>(list.devices.front().name, std::make_shared<Memory>(budget, grain));
+}
+
+}  // namespace bulwark::BULWARK_CUDA

@@ -1,0 +1,20 @@
+// Runs the CUDA kernels on the host: what the self-test sees of the emulation.
+#pragma once
+
+#include <memory>
+
+#include "kernels/device.h"
+
+namespace bulwark {
+
+namespace cuda_emulated {
+/// As in kernels/cuda.h, of the emulated device.
+std::shared_ptr<Device> openDevice(size_t budget, size_t grain);
+}  // namespace cuda_emulated
+
+namespace emulation {
+/// Whether all memory around the device's allocations is as it was: false after a write out of bounds.
+bool guardsIntact();
+}  // namespace emulation
+
+}  // namespace bulwark

@@ -1,0 +1,190 @@
+// Memory and streams of the emulated device.
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "selftest/emulation/emulation.h"
+
+namespace bulwark::emulation {
+
+bool runnable(dim3 grid, dim3 threads, size_t sharedBytes);
+void runGrid(dim3 grid, dim3 threads, size_t sharedBytes, const std::function<void()>& kernel);
+
+}  // namespace bulwark::emulation
+
+struct EmulatedStream {
+  std::deque<std::function<void()>> waiting;
+  void run() {
+    while (!waiting.empty()) {
+      waiting.front()();
+      waiting.pop_front();
+    }
+  }
+};
+
+namespace {
+
+constexpr size_t kGuard = 256;
+constexpr unsigned char kPoison = 0xff, kGuardByte = 0xfe;  // as floats: NaN
+constexpr size_t kMemory = size_t{1} << 30;
+
+/// Allocations by address; what is pinned does not count as the device's.
+struct World {
+  std::mutex mutex;
+  std::map<char*, size_t> device;
+  std::map<char*, size_t> pinned;
+  size_t taken = 0;
+  bool broken = false;
+};
+World& world() {
+  static World only;
+  return only;
+}
+
+bool guarded(const char* data, size_t bytes) {
+  const auto intact = [](const char* at) {
+    return std::all_of(at, at + kGuard,
+                       [](char byte) { return static_cast<unsigned char>(byte) == kGuardByte; });
+  };
+  return intact(data - kGuard) && intact(data + bytes);
+}
+
+bool pinned(const void* data) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  const auto* at = static_cast<const char*>(data);
+  return std::any_of(all.pinned.begin(), all.pinned.end(), [at](const auto& entry) {
+    return at >= entry.first && at < entry.first + entry.second;
+  });
+}
+
+void copyNow(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+
+}  // namespace
+
+namespace bulwark::emulation {
+
+bool guardsIntact() {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  for (const auto& [data, bytes] : all.device) all.broken = all.broken || !guarded(data, bytes);
+  return !std::exchange(all.broken, false);
+}
+
+cudaError_t enqueue(const cudaLaunchConfig_t& config, std::function<void()> kernel) {
+  if (!runnable(config.gridDim, config.blockDim, config.dynamicSmemBytes))
+    return cudaErrorInvalidConfiguration;
+  config.stream->waiting.emplace_back([grid = config.gridDim, threads = config.blockDim,
+                                       bytes = config.dynamicSmemBytes,
+                                       body = std::move(kernel)] { runGrid(grid, threads, bytes, body); });
+  return cudaSuccess;
+}
+
+}  // namespace bulwark::emulation
+
+const char* cudaGetErrorName(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorOfTheEmulation";
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "out of memory" : "refused by the emulation";
+}
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"emulated", kMemory, 8, 0};
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  *total = kMemory;
+  *free = kMemory - std::min(kMemory, all.taken);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  if (all.taken + bytes > kMemory) return cudaErrorMemoryAllocation;
+  auto* raw =
+      static_cast<char*>(std::aligned_alloc(kGuard, (bytes + kGuard - 1) / kGuard * kGuard + 2 * kGuard));
+  std::memset(raw, kGuardByte, kGuard);
+  std::memset(raw + kGuard, kPoison, bytes);
+  std::memset(raw + kGuard + bytes, kGuardByte, kGuard);
+  all.device[raw + kGuard] = bytes;
+  all.taken += bytes;
+  *data = raw + kGuard;
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  const auto found = all.device.find(static_cast<char*>(data));
+  if (found == all.device.end()) return cudaErrorInvalidValue;
+  all.broken = all.broken || !guarded(found->first, found->second);
+  all.taken -= found->second;
+  std::free(found->first - kGuard);
+  all.device.erase(found);
+  return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** data, size_t bytes) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  *data = std::malloc(bytes);
+  all.pinned[static_cast<char*>(*data)] = bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* data) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  all.pinned.erase(static_cast<char*>(data));
+  std::free(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  copyNow(to, from, bytes);
+  return cudaSuccess;
+}
+/// From pageable memory the runtime copies before it returns; from pinned memory, when the stream gets there.
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  if (kind == cudaMemcpyHostToDevice && !pinned(from)) {
+    const auto* bytesOfIt = static_cast<const char*>(from);
+    stream->waiting.emplace_back([to, kept = std::vector<char>(bytesOfIt, bytesOfIt + bytes)] {
+      copyNow(to, kept.data(), kept.size());
+    });
+  } else {
+    stream->waiting.emplace_back([=] { copyNow(to, from, bytes); });
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  stream->waiting.emplace_back([=] { std::memset(to, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new EmulatedStream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  stream->run();
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  stream->run();
+  return cudaSuccess;
+}
