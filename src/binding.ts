@@ -106,6 +106,8 @@ export interface NativeBoundsResult {
   iterations: Int32Array;
   /** `[n]` 1 where the time limit cut this image short. */
   timedOut: Uint8Array;
+  /** What the user should know of how the device was used. */
+  notes?: string[];
   /** `[n * rowCount * inputSize]` and `[n * rowCount]`, when asked for. */
   slope?: Float64Array;
   offset?: Float64Array;
@@ -133,6 +135,8 @@ export interface NativeSearchResult {
   lower: Float64Array;
   /** `[n]` 1 where the time limit cut this image short. */
   timedOut: Uint8Array;
+  /** What the user should know of how the device was used. */
+  notes?: string[];
   /** `[n]` subproblems bounded, those of boxes included. */
   subproblems: Float64Array;
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
@@ -330,6 +334,16 @@ export interface NativeDense {
   gaussian(y: Float32Array, seed: number, deviation: number): void;
 }
 
+export interface NativeDevice {
+  kind: 'cpu' | 'cuda';
+  /** Of the CPU: its best instruction set. */
+  name: string;
+  /** Of a GPU, in bytes. */
+  memory?: number;
+  /** Of a GPU, e.g. `9.0`. */
+  computeCapability?: string;
+}
+
 export interface NativeBinding {
   createNetwork(nodes: readonly GraphNode[]): NativeNetwork;
   createEngine(options: { threads: number; device: 'cpu' | 'cuda' }): NativeEngine;
@@ -337,5 +351,8 @@ export interface NativeBinding {
   createDense(options: { threads: number }): NativeDense;
   /** Instruction sets this CPU can run, best first, e.g. `['avx512', 'avx2', 'portable']`. */
   instructionSets(): string[];
-  devices(): { kind: 'cpu' | 'cuda'; name: string }[];
+  /** The CPU first, then the GPUs that can run this build's kernels. */
+  devices(): NativeDevice[];
+  /** Why there is no GPU among them; empty where there is one. */
+  cudaAbsence(): string;
 }

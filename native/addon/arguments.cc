@@ -125,6 +125,12 @@ Napi::Int32Array int32Array(Napi::Env env, const std::vector<int32_t>& values) {
   return array;
 }
 
+Napi::Array textArray(Napi::Env env, const std::set<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env);
+  for (const std::string& text : texts) array.Set(array.Length(), text);
+  return array;
+}
+
 Napi::Uint8Array uint8Array(Napi::Env env, const std::vector<uint8_t>& values) {
   auto array = Napi::Uint8Array::New(env, values.size());
   std::copy(values.begin(), values.end(), array.Data());

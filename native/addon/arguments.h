@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,6 +60,7 @@ class Fields {
 
 Napi::Float64Array float64Array(Napi::Env env, const std::vector<double>& values);
 Napi::Int32Array int32Array(Napi::Env env, const std::vector<int32_t>& values);
+Napi::Array textArray(Napi::Env env, const std::set<std::string>& texts);
 Napi::Uint8Array uint8Array(Napi::Env env, const std::vector<uint8_t>& values);
 
 }  // namespace bulwark::addon

@@ -13,8 +13,10 @@ namespace {
 
 class AttackWorker final : public PromiseWorker {
  public:
-  AttackWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+  AttackWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 4)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     const Fields fields(objectArgument(info, 3, "options"), "options");
@@ -30,14 +32,15 @@ class AttackWorker final : public PromiseWorker {
   void execute() override {
     const StopCheck stop = withTimeLimit([this] { return cancelled(); }, timeLimit_);
     result_.emplace(region_, specification_);
-    Workers workers(*pool_);
-    const int chunk = attackChunk(specification_.rowCount);
+    Workers workers(engine_->pool, *engine_->device);
+    const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
+    const int chunk = attackChunk(specification_.rowCount, workers.main());
     std::atomic<long> done{0};
     workers.each((region_.count + chunk - 1) / chunk, [&](int index, Backend& backend) {
       const int first = index * chunk;
       const int count = std::min(chunk, region_.count - first);
-      attackImages(model_->network, model_->prepared.plans, backend, region_, specification_, first, count,
-                   options_, stop, *result_);
+      attackImages(model_->network, prepared->plans, backend, region_, specification_, first, count, options_,
+                   stop, *result_);
       progress(done += count, region_.count);
     });
   }
@@ -52,7 +55,7 @@ class AttackWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
   Region region_;
   Specification specification_;
   AttackOptions options_;
@@ -62,8 +65,8 @@ class AttackWorker final : public PromiseWorker {
 
 }  // namespace
 
-PromiseWorker* attackWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new AttackWorker(info, std::move(model), std::move(pool));
+PromiseWorker* attackWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new AttackWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

@@ -9,8 +9,10 @@ namespace {
 
 class BoundsWorker final : public PromiseWorker {
  public:
-  BoundsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+  BoundsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 4)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     options_ = readBoundsOptions(objectArgument(info, 3, "options"));
@@ -25,19 +27,22 @@ class BoundsWorker final : public PromiseWorker {
 
  private:
   void execute() override {
-    Workers workers(*pool_);
+    Workers workers(engine_->pool, *engine_->device);
+    const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
     const StopCheck stop = [this] { return cancelled(); };
     const bulwark::Progress report = [this](long done, long total) { progress(done, total); };
     if (!proof_) {
-      result_ = computeBounds(model_->prepared, region_, specification_, options_, workers, stop, report);
+      result_ = computeBounds(*prepared, region_, specification_, options_, workers, stop, report);
+      notes_ = workers.notes();
       return;
     }
     const ProofModelSource source = [this](const StopCheck& stopOrLate) {
-      return model_->proof(needsBalls(region_, options_.method), stopOrLate, onPool(*pool_));
+      return model_->proof(needsBalls(region_, options_.method), stopOrLate, onPool(engine_->pool));
     };
-    const ProvenBounds proven{model_->prepared, region_, specification_, options_, *proof_,
-                              source,           workers, *pool_,         stop,     report};
+    const ProvenBounds proven{*prepared, region_, specification_, options_, *proof_,
+                              source,    workers, engine_->pool,  stop,     report};
     result_ = proven.compute();
+    notes_ = workers.notes();
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -45,6 +50,7 @@ class BoundsWorker final : public PromiseWorker {
     out.Set("lower", float64Array(env, result_.lower));
     out.Set("iterations", int32Array(env, result_.iterations));
     out.Set("timedOut", uint8Array(env, result_.timedOut));
+    if (!notes_.empty()) out.Set("notes", textArray(env, notes_));
     if (options_.coefficients) {
       out.Set("slope", float64Array(env, toOnnx(result_.slope, model_->inputOrder)));
       out.Set("offset", float64Array(env, result_.offset));
@@ -58,19 +64,20 @@ class BoundsWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
   Region region_;
   Specification specification_;
   BoundsOptions options_;
   std::optional<ProofOptions> proof_;
   bool wantsMultipliers_ = false;
   BoundsResult result_;
+  std::set<std::string> notes_;
 };
 
 }  // namespace
 
-PromiseWorker* boundsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new BoundsWorker(info, std::move(model), std::move(pool));
+PromiseWorker* boundsWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new BoundsWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

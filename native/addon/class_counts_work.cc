@@ -10,8 +10,10 @@ namespace {
 
 class ClassCountsWorker final : public PromiseWorker {
  public:
-  ClassCountsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 2)), model_(std::move(model)), pool_(std::move(pool)) {
+  ClassCountsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 2)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {
     const Fields fields(objectArgument(info, 1, "options"), "options");
     const std::vector<int32_t> streams = fields.int32s("streams");
     images_.streams.assign(streams.begin(), streams.end());
@@ -28,8 +30,10 @@ class ClassCountsWorker final : public PromiseWorker {
   void execute() override {
     std::atomic<long> done{0};
     const long total = static_cast<long>(images_.streams.size()) * images_.samples;
+    Workers workers(engine_->pool, *engine_->device);
+    const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
     counts_ = countClasses(
-        model_->network, model_->prepared.plans, *pool_, images_, [this] { return cancelled(); },
+        model_->network, prepared->plans, workers, images_, [this] { return cancelled(); },
         [&](uint32_t samples) { progress(done += samples, total); });
   }
 
@@ -45,15 +49,15 @@ class ClassCountsWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
   NoisyImages images_;
   std::vector<int64_t> counts_;
 };
 
 }  // namespace
 
-PromiseWorker* classCountsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new ClassCountsWorker(info, std::move(model), std::move(pool));
+PromiseWorker* classCountsWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new ClassCountsWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

@@ -1,11 +1,12 @@
 #include "addon/engine_object.h"
 
 #include <algorithm>
+#include <mutex>
 #include <thread>
 
 #include "addon/arguments.h"
 #include "addon/instance.h"
-#include "addon/work.h"
+#include "kernels/cuda.h"
 
 namespace bulwark::addon {
 
@@ -19,17 +20,29 @@ SharedModel modelArgument(const Napi::CallbackInfo& info) {
   return Napi::ObjectWrap<NetworkObject>::Unwrap(object)->model();
 }
 
+/// Engines of one process share a GPU's memory and the plans that lie there.
+std::shared_ptr<Device> deviceOf(const std::string& kind) {
+  if (kind == "cpu") return cpuDevice();
+  if (kind != "cuda") throw DeviceError("device '" + kind + "' is not available; expected 'cpu' or 'cuda'");
+  static std::mutex mutex;
+  static std::weak_ptr<Device> opened;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<Device> device = opened.lock();
+  if (!device) opened = device = cuda::openDevice();
+  return device;
+}
+
 }  // namespace
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
   const Fields fields(objectArgument(info, 0, "options"), "options");
-  if (fields.text("device") != "cpu") {
-    throw codedError(info.Env(), "ERR_DEVICE",
-                     "device '" + fields.text("device") + "' is not available; expected 'cpu'");
-  }
   int threads = fields.integer("threads", 0);
   if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  pool_ = std::make_shared<ThreadPool>(threads);
+  try {
+    engine_ = std::make_shared<Engine>(threads, deviceOf(fields.text("device")));
+  } catch (const DeviceError& error) {
+    throw codedError(info.Env(), "ERR_DEVICE", error.what());
+  }
 }
 
 Napi::Function EngineObject::define(Napi::Env env) {
@@ -42,39 +55,39 @@ Napi::Function EngineObject::define(Napi::Env env) {
        InstanceMethod<&EngineObject::close>("close")});
 }
 
-std::shared_ptr<ThreadPool> EngineObject::pool(Napi::Env env) const {
-  if (!pool_) throw codedError(env, "ERR_CLOSED", "the engine is closed");
-  return pool_;
+SharedEngine EngineObject::open(Napi::Env env) const {
+  if (!engine_) throw codedError(env, "ERR_CLOSED", "the engine is closed");
+  return engine_;
 }
 
 Napi::Value EngineObject::threads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), pool(info.Env())->size());
+  return Napi::Number::New(info.Env(), open(info.Env())->pool.size());
 }
 
 Napi::Value EngineObject::forward(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(forwardWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(forwardWork(info, modelArgument(info), open(info.Env())));
 }
 
 Napi::Value EngineObject::bounds(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(boundsWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(boundsWork(info, modelArgument(info), open(info.Env())));
 }
 
 Napi::Value EngineObject::search(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(searchWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(searchWork(info, modelArgument(info), open(info.Env())));
 }
 
 Napi::Value EngineObject::attack(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(attackWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(attackWork(info, modelArgument(info), open(info.Env())));
 }
 
 Napi::Value EngineObject::classCounts(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(classCountsWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(classCountsWork(info, modelArgument(info), open(info.Env())));
 }
 
 Napi::Value EngineObject::norms(const Napi::CallbackInfo& info) {
-  return PromiseWorker::start(normsWork(info, modelArgument(info), pool(info.Env())));
+  return PromiseWorker::start(normsWork(info, modelArgument(info), open(info.Env())));
 }
 
-void EngineObject::close(const Napi::CallbackInfo&) { pool_.reset(); }
+void EngineObject::close(const Napi::CallbackInfo&) { engine_.reset(); }
 
 }  // namespace bulwark::addon

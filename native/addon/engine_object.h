@@ -1,11 +1,11 @@
-// `createEngine({threads, device}): NativeEngine`: the thread pool, and the calls that run on it.
+// `createEngine({threads, device}): NativeEngine`: threads and device, and the calls that run on them.
 #pragma once
 
 #include <napi.h>
 
 #include <memory>
 
-#include "kernels/thread_pool.h"
+#include "addon/work.h"
 
 namespace bulwark::addon {
 
@@ -25,10 +25,10 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value classCounts(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  /// The pool, or ERR_CLOSED.
-  std::shared_ptr<ThreadPool> pool(Napi::Env env) const;
+  /// The engine, or ERR_CLOSED.
+  SharedEngine open(Napi::Env env) const;
 
-  std::shared_ptr<ThreadPool> pool_;
+  SharedEngine engine_;
 };
 
 }  // namespace bulwark::addon

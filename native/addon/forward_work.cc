@@ -12,8 +12,10 @@ namespace {
 
 class ForwardWorker final : public PromiseWorker {
  public:
-  ForwardWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 3)), model_(std::move(model)), pool_(std::move(pool)) {
+  ForwardWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 3)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {
     const Napi::Env env = info.Env();
     if (!info[2].IsNumber() || !(info[2].As<Napi::Number>().DoubleValue() >= 1)) {
       throw argumentError(env, "count: expected an integer of at least 1");
@@ -35,12 +37,13 @@ class ForwardWorker final : public PromiseWorker {
   static constexpr int kImagesAtOnce = 256;
 
   void execute() override {
-    Workers workers(*pool_);
+    Workers workers(engine_->pool, *engine_->device);
+    const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
     const int output = static_cast<int>(model_->network.nodes.size()) - 1;
     output_.reserve(static_cast<size_t>(count_) * model_->network.outputSize());
     for (int first = 0; first < count_ && !cancelled(); first += kImagesAtOnce) {
       const int count = std::min(kImagesAtOnce, count_ - first);
-      Images images(model_->prepared, workers.main(), point_, first, count, false);
+      Images images(*prepared, workers.main(), point_, first, count, false);
       workers.each(images.blocks(), [&](int block, Backend& backend) { images.runNominal(backend, block); });
       const std::vector<float> values = images.nominal(workers.main(), output);
       output_.insert(output_.end(), values.begin(), values.end());
@@ -53,7 +56,7 @@ class ForwardWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
   int count_ = 0;
   Region point_;
   std::vector<float> output_;
@@ -61,8 +64,8 @@ class ForwardWorker final : public PromiseWorker {
 
 }  // namespace
 
-PromiseWorker* forwardWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new ForwardWorker(info, std::move(model), std::move(pool));
+PromiseWorker* forwardWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new ForwardWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

@@ -14,7 +14,7 @@
 #include "addon/engine_object.h"
 #include "addon/instance.h"
 #include "addon/network_object.h"
-#include "kernels/backend.h"
+#include "kernels/cuda.h"
 
 namespace bulwark::addon {
 
@@ -39,7 +39,20 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   cpu.Set("kind", "cpu");
   cpu.Set("name", cpuInstructionSets().front());
   out.Set(0u, cpu);
+  const cuda::DeviceList found = cuda::devices();
+  for (const cuda::DeviceInfo& device : found.devices) {
+    Napi::Object entry = Napi::Object::New(info.Env());
+    entry.Set("kind", "cuda");
+    entry.Set("name", device.name);
+    entry.Set("memory", static_cast<double>(device.memory));
+    entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
+    out.Set(out.Length(), entry);
+  }
   return out;
+}
+
+Napi::Value cudaAbsence(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), cuda::devices().reason);
 }
 
 /// Node unloads an addon with the last worker thread that loaded it, but a call that this worker left behind
@@ -75,6 +88,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, create<&Instance::cancelToken>, "createCancelToken"));
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets, "instructionSets"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("cudaAbsence", Napi::Function::New(env, cudaAbsence, "cudaAbsence"));
   return exports;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <string_view>
 
 #include "addon/arguments.h"
 
@@ -66,6 +67,16 @@ Model::Model(std::vector<graph::Node> nodes)
       inputOrder(network.order(0)),
       outputOrder(network.order(static_cast<int>(network.nodes.size()) - 1)),
       graph_(std::move(nodes)) {}
+
+std::shared_ptr<const Prepared> Model::preparedFor(const std::shared_ptr<Device>& device) const {
+  if (std::string_view(device->kind()) == "cpu") return {std::shared_ptr<const Prepared>(), &prepared};
+  const std::lock_guard lock(mutex_);
+  if (device_.lock() != device) {
+    onDevice_ = std::make_shared<const Prepared>(network, *device->makeBackend(), &prepared);
+    device_ = device;
+  }
+  return onDevice_;
+}
 
 std::optional<ProofModel> Model::proof(bool balls, const StopCheck& stop, const ParallelFor& parallel) const {
   if (balls && !prepared.computeNorms(stop, parallel)) return {};

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "bounds/prepared.h"
+#include "kernels/device.h"
 #include "network/network.h"
 #include "proof/proof_network.h"
 #include "verdict/proven.h"
@@ -21,8 +22,11 @@ class Model {
   explicit Model(std::vector<graph::Node> nodes);
 
   const Network network;
-  const Prepared prepared;
+  const Prepared prepared;                             // for the CPU, and holds the norms
   const std::vector<int32_t> inputOrder, outputOrder;  // [stored position] = ONNX feature
+
+  /// With plans for the device, made on its first use; lives no longer than the model.
+  std::shared_ptr<const Prepared> preparedFor(const std::shared_ptr<Device>& device) const;
 
   /// Made on first use; nothing where `stop` fires first. Norms that the engine has proven are not proven
   /// again; without `balls`, for regions whose boxes say all that their balls do, no spectral norm is.
@@ -31,6 +35,8 @@ class Model {
  private:
   const std::vector<graph::Node> graph_;
   mutable std::mutex mutex_;
+  mutable std::weak_ptr<Device> device_;
+  mutable std::shared_ptr<const Prepared> onDevice_;
   mutable std::array<std::optional<proof::ProofNetwork>, 2> proofs_;  // by `balls`
 };
 

@@ -6,12 +6,14 @@ namespace {
 
 class NormsWorker final : public PromiseWorker {
  public:
-  NormsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 1)), model_(std::move(model)), pool_(std::move(pool)) {}
+  NormsWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 1)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {}
 
  private:
   void execute() override {
-    model_->prepared.computeNorms([this] { return cancelled(); }, onPool(*pool_));
+    model_->prepared.computeNorms([this] { return cancelled(); }, onPool(engine_->pool));
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -31,13 +33,13 @@ class NormsWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
 };
 
 }  // namespace
 
-PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new NormsWorker(info, std::move(model), std::move(pool));
+PromiseWorker* normsWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new NormsWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/device.h"
+
 namespace bulwark::addon {
 
 Control Control::read(const Napi::CallbackInfo& info, size_t index) {
@@ -78,7 +80,7 @@ struct PromiseWorker::Caller {
     try {
       if (thrown) throw *thrown;
       if (ended->cancelled()) throw codedError(env, "ERR_ABORTED", "the operation was aborted");
-      if (ended->failure_) throw codedError(env, "ERR_NATIVE", *ended->failure_);
+      if (ended->failure_) throw codedError(env, ended->failure_->code, ended->failure_->message);
       deferred.Resolve(ended->result(env));
     } catch (const Napi::Error& error) {
       deferred.Reject(error.Value());
@@ -112,7 +114,7 @@ Napi::Promise PromiseWorker::start(PromiseWorker* given) {
   try {
     std::thread([worker] { worker->run(); }).detach();
   } catch (const std::system_error& error) {
-    worker->finish("no thread for this call: " + std::string(error.what()));
+    worker->finish(Failure{"ERR_NATIVE", "no thread for this call: " + std::string(error.what())});
   }
   return promise;
 }
@@ -130,10 +132,12 @@ void PromiseWorker::run() {
   try {
     execute();
     finish(std::nullopt);
+  } catch (const DeviceError& error) {
+    finish(Failure{"ERR_DEVICE", error.what()});
   } catch (const std::exception& error) {
-    finish(error.what());
+    finish(Failure{"ERR_NATIVE", error.what()});
   } catch (...) {
-    finish("unknown native exception");
+    finish(Failure{"ERR_NATIVE", "unknown native exception"});
   }
 }
 
@@ -145,7 +149,7 @@ void PromiseWorker::wake() {
   }
 }
 
-void PromiseWorker::finish(std::optional<std::string> failure) {
+void PromiseWorker::finish(std::optional<Failure> failure) {
   const std::lock_guard lock(mutex_);
   failure_ = std::move(failure);
   done_ = true;

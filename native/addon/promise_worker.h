@@ -59,7 +59,11 @@ class PromiseWorker {
 
   void run();
   void wake();
-  void finish(std::optional<std::string> failure);
+  struct Failure {
+    const char* code;
+    std::string message;
+  };
+  void finish(std::optional<Failure> failure);
   void abandon();
 
   const Napi::Env env_;
@@ -71,7 +75,7 @@ class PromiseWorker {
   std::optional<Progress> progress_;           // not yet told
   std::chrono::steady_clock::time_point lastReport_;
   bool done_ = false;
-  std::optional<std::string> failure_;
+  std::optional<Failure> failure_;
 };
 
 }  // namespace bulwark::addon

@@ -9,8 +9,10 @@ namespace {
 
 class SearchWorker final : public PromiseWorker {
  public:
-  SearchWorker(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool)
-      : PromiseWorker(info.Env(), Control::read(info, 4)), model_(std::move(model)), pool_(std::move(pool)) {
+  SearchWorker(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine)
+      : PromiseWorker(info.Env(), Control::read(info, 4)),
+        model_(std::move(model)),
+        engine_(std::move(engine)) {
     region_ = readRegion(objectArgument(info, 1, "region"), *model_);
     specification_ = readRows(objectArgument(info, 2, "rows"), *model_, region_.count);
     const Napi::Object options = objectArgument(info, 3, "options");
@@ -26,26 +28,29 @@ class SearchWorker final : public PromiseWorker {
 
  private:
   void execute() override {
-    Workers workers(*pool_);
+    Workers workers(engine_->pool, *engine_->device);
+    const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
     const StopCheck stop = [this] { return cancelled(); };
     const bulwark::Progress report = [this](long done, long total) { progress(done, total); };
     if (!proof_) {
-      result_ =
-          completeBounds(model_->prepared, region_, specification_, options_, search_, workers, stop, report);
+      result_ = completeBounds(*prepared, region_, specification_, options_, search_, workers, stop, report);
+      notes_ = workers.notes();
       return;
     }
     const ProofModelSource source = [this](const StopCheck& stopOrLate) {
-      return model_->proof(needsBalls(region_, options_.method), stopOrLate, onPool(*pool_));
+      return model_->proof(needsBalls(region_, options_.method), stopOrLate, onPool(engine_->pool));
     };
-    const ProvenBounds proven{model_->prepared, region_, specification_, options_, *proof_,
-                              source,           workers, *pool_,         stop,     report};
+    const ProvenBounds proven{*prepared, region_, specification_, options_, *proof_,
+                              source,    workers, engine_->pool,  stop,     report};
     result_ = proven.search(search_);
+    notes_ = workers.notes();
   }
 
   Napi::Value result(Napi::Env env) override {
     Napi::Object out = Napi::Object::New(env);
     out.Set("lower", float64Array(env, result_.lower));
     out.Set("timedOut", uint8Array(env, result_.timedOut));
+    if (!notes_.empty()) out.Set("notes", textArray(env, notes_));
     out.Set("subproblems", float64Array(env, {result_.subproblems.begin(), result_.subproblems.end()}));
     if (!wantsLeaves_) return out;
     out.Set("boxes", boxesArray(env, model_->network, result_.boxes));
@@ -69,7 +74,7 @@ class SearchWorker final : public PromiseWorker {
   }
 
   const SharedModel model_;
-  const SharedPool pool_;
+  const SharedEngine engine_;
   Region region_;
   Specification specification_;
   BoundsOptions options_;
@@ -77,12 +82,13 @@ class SearchWorker final : public PromiseWorker {
   std::optional<ProofOptions> proof_;
   bool wantsLeaves_ = false;
   CompleteResult result_;
+  std::set<std::string> notes_;
 };
 
 }  // namespace
 
-PromiseWorker* searchWork(const Napi::CallbackInfo& info, SharedModel model, SharedPool pool) {
-  return new SearchWorker(info, std::move(model), std::move(pool));
+PromiseWorker* searchWork(const Napi::CallbackInfo& info, SharedModel model, SharedEngine engine) {
+  return new SearchWorker(info, std::move(model), std::move(engine));
 }
 
 }  // namespace bulwark::addon

@@ -8,11 +8,15 @@
 namespace bulwark {
 namespace {
 
-/// Blocks that run through the network together: few, so that a step's activations stay in cache, but more
-/// than one, so that weights fetched once serve several.
+/// Blocks that on a CPU run through the network together: few, so that a step's activations stay in cache,
+/// but more than one, so that weights fetched once serve several.
 constexpr int kBlocksAtOnce = 2;
 
 int blocksFor(int rows, int lanes) { return (rows + lanes - 1) / lanes; }
+
+int blocksAtOnce(const Backend& backend) {
+  return std::max(kBlocksAtOnce, blocksFor(backend.leastRows(), backend.lanes()));
+}
 
 }  // namespace
 
@@ -36,7 +40,7 @@ Descent::Descent(const Network& network, const Plans& plans, Backend& backend, c
     arena_.reserve(state->coefficients, network.outputSize(), blocks);
     for (Rows* rows : {&state->eps, &state->best, &state->constant}) arena_.reserve(*rows, blocks);
   }
-  const int together = std::min(blocks, kBlocksAtOnce);
+  const int together = std::min(blocks, blocksAtOnce(backend));
   for (size_t node = 0; node < network.nodes.size(); ++node) {
     arena_.reserve(activation_[node], network.nodes[node].shape.size(), together);
     arena_.reserve(gradient_[node], network.nodes[node].shape.size(), together);
@@ -84,8 +88,9 @@ void Descent::load(std::span<const Job> jobs) {
 
 void Descent::aim(const std::vector<float>& deviations) {
   backend_.pack(deviations.data(), count_, part(0, blocks_).dx);
-  for (int block = 0; block < blocks_ && !stop_(); block += kBlocksAtOnce) {
-    const State state = part(block, std::min(kBlocksAtOnce, blocks_ - block));
+  const int together = blocksAtOnce(backend_);
+  for (int block = 0; block < blocks_ && !stop_(); block += together) {
+    const State state = part(block, std::min(together, blocks_ - block));
     forward(state);
     backward(state);
     backend_.fill(state.dx, 0);
@@ -95,8 +100,9 @@ void Descent::aim(const std::vector<float>& deviations) {
 }
 
 void Descent::advance(float step) {
-  for (int block = 0; block < blocks_ && !stop_(); block += kBlocksAtOnce) {
-    const State state = part(block, std::min(kBlocksAtOnce, blocks_ - block));
+  const int together = blocksAtOnce(backend_);
+  for (int block = 0; block < blocks_ && !stop_(); block += together) {
+    const State state = part(block, std::min(together, blocks_ - block));
     const auto active = [&](auto view) { return blocksOf(view, 0, state.dx.blocks, backend_.lanes()); };
     forward(state);
     backend_.dot(state.coefficients, active(activation_.back()), active(value_));

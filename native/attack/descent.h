@@ -61,7 +61,7 @@ class Descent {
   int count_ = 0, blocks_ = 0;
   Arena arena_;
   State now_, spare_;
-  std::vector<View> activation_, gradient_;  // per node, kBlocksAtOnce blocks
+  std::vector<View> activation_, gradient_;  // per node, blocks that run together
   Rows value_;
 };
 

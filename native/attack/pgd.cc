@@ -25,6 +25,8 @@ constexpr float kWithinReach = 0.15f;  // with stopWhenFalsified: restart where 
 constexpr double kLastStep = 0.02;     // last step as a fraction of the first
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+int lanesPerCall(const Backend& backend) { return std::max(kLanesPerCall, backend.leastRows()); }
+
 /// Cosine from `first` at step 0 to kLastStep of it.
 float stepAt(int step, const AttackOptions& options) {
   const double done = options.steps > 1 ? static_cast<double>(step) / (options.steps - 1) : 0;
@@ -53,7 +55,7 @@ class Campaign {
         stop_(stop),
         result_(result),
         rowCount_(specification.rowCount),
-        capacity_(std::max(kLanesPerCall, rowCount_)),
+        capacity_(std::max(lanesPerCall(backend), rowCount_)),
         found_(static_cast<size_t>(count) * rowCount_),
         atCenter_(found_.size()),
         falsified_(count, 0),
@@ -238,7 +240,9 @@ AttackResult::AttackResult(const Region& region, const Specification& specificat
       row(region.count, -1),
       point(region.center) {}
 
-int attackChunk(int rowCount) { return std::max(1, kLanesPerCall / std::max(rowCount, kRestartsPerRound)); }
+int attackChunk(int rowCount, const Backend& backend) {
+  return std::max(1, lanesPerCall(backend) / std::max(rowCount, kRestartsPerRound));
+}
 
 void attackImages(const Network& network, const Plans& plans, Backend& backend, const Region& region,
                   const Specification& specification, int first, int count, const AttackOptions& options,

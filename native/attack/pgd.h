@@ -38,8 +38,8 @@ struct AttackResult {
   AttackResult(const Region& region, const Specification& specification);
 };
 
-/// Images worth attacking in one call of `attackImages`: enough lanes to fill whole blocks.
-int attackChunk(int rowCount);
+/// Images worth attacking in one call of `attackImages`: enough lanes to fill whole blocks, or the device.
+int attackChunk(int rowCount, const Backend& backend);
 
 /// Attacks images [first, first + count) and writes their part of `result`; calls on disjoint images may run
 /// at once, each with its own backend. Polls `stop` between steps and then returns at once: values are those

@@ -63,6 +63,13 @@ Images::Images(const Prepared& prepared, Backend& backend, const Region& region,
     arena_.reserve(bounds.upper, features, blocks_);
     arena_.reserve(bounds.rho, blocks_);
   }
+  if (balls) {
+    reach_.resize(prepared_.network.affines.size());
+    for (size_t affine = 0; affine < reach_.size(); ++affine) {
+      const int features = outputSize(prepared_.network.affines[affine]);
+      arena_.reserve(reach_[affine], (features + backend.lanes() - 1) / backend.lanes());
+    }
+  }
   arena_.commit();
 
   loadRegion(backend, region, first);
@@ -74,6 +81,14 @@ Images::Images(const Prepared& prepared, Backend& backend, const Region& region,
     backend.fill(bounds_[node].upper, kInfinity);
     for (int i = 0; i < count_; ++i) row[i] = roundUp(rho_[node][i]);
     backend.write(row.data(), bounds_[node].rho);
+  }
+  for (const Node& node : nodes) {
+    if (reach_.empty() || node.kind != NodeKind::affine) continue;
+    const Norms& norms = prepared_.norms();
+    // Rows of the first layer see the region itself: an l1 ball's dual norm is the largest entry.
+    std::vector<float> reach = (l1Input_ && node.inputs[0] == 0 ? norms.rowMax : norms.rowNorm)[node.affine];
+    reach.resize(static_cast<size_t>(reach_[node.affine].blocks) * backend.lanes());
+    backend.write(reach.data(), reach_[node.affine]);
   }
 }
 
@@ -219,11 +234,7 @@ void Images::propagateBoxes(Backend& backend, int block) {
       }
       backend.write(row.data(), rho);
       const float* reach = nullptr;
-      if (balls) {
-        const Norms& norms = prepared_.norms();
-        // Rows of the first layer see the region itself: an l1 ball's dual norm is the largest entry.
-        reach = (l1Input_ && from == 0 ? norms.rowMax : norms.rowNorm)[node.affine].data();
-      }
+      if (balls) reach = reach_[node.affine].data;
       backend.ballBox(mOut, rOut, reach, rho, sumSlack(termsOf(network.affines[node.affine])), box[id].lower,
                       box[id].upper);
     } else if (node.kind == NodeKind::relu) {

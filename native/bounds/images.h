@@ -73,6 +73,7 @@ class Images {
   std::vector<double> inputEps_;          // eps plus the rounding of the centre to float32
   View center_;
   InputRegion input_;
+  std::vector<Rows> reach_;  // by affine, where there are balls: norms of its rows, one entry a feature
   Arena arena_;
 };
 

@@ -23,28 +23,30 @@ std::vector<float> roundedUp(const std::vector<double>& values) {
 }  // namespace
 
 bool Prepared::computeNorms(const StopCheck& stop, const ParallelFor& parallel) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(known_->mutex);
+  std::vector<char>& there = known_->there;
+  Norms& norms = known_->norms;
   const size_t count = network.affines.size();
-  known_.resize(count);
-  norms_.spectral.resize(count);
-  norms_.rowNorm.resize(count);
-  norms_.rowMax.resize(count);
-  if (std::find(known_.begin(), known_.end(), 0) == known_.end()) return true;
+  there.resize(count);
+  norms.spectral.resize(count);
+  norms.rowNorm.resize(count);
+  norms.rowMax.resize(count);
+  if (std::find(there.begin(), there.end(), 0) == there.end()) return true;
   const Checkpoint checkpoint = stopAt(stop);
   const auto compute = [&](int index) {
-    if (known_[index] || stop()) return;
+    if (there[index] || stop()) return;
     const Affine& affine = network.affines[index];
-    norms_.rowNorm[index] = roundedUp(rowNorms(affine));
-    norms_.rowMax[index] = roundedUp(rowMaxima(affine));
-    norms_.spectral[index] = spectralNormBound(affine, parallel, checkpoint);
-    known_[index] = 1;
+    norms.rowNorm[index] = roundedUp(rowNorms(affine));
+    norms.rowMax[index] = roundedUp(rowMaxima(affine));
+    norms.spectral[index] = spectralNormBound(affine, parallel, checkpoint);
+    there[index] = 1;
   };
   try {
     parallel(static_cast<int>(count), compute);
   } catch (const Stopped&) {
     return false;
   }
-  return std::find(known_.begin(), known_.end(), 0) == known_.end();
+  return std::find(there.begin(), there.end(), 0) == there.end();
 }
 
 }  // namespace bulwark

@@ -2,6 +2,7 @@
 // once on first use and shared by all threads.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct Norms {
 
 class Prepared {
  public:
-  Prepared(const Network& lowered, Backend& backend) : network(lowered), plans(lowered, backend) {}
+  /// `twin`: the same network on another device, which shares its norms.
+  Prepared(const Network& lowered, Backend& backend, const Prepared* twin = nullptr)
+      : network(lowered),
+        plans(lowered, backend),
+        known_(twin ? twin->known_ : std::make_shared<KnownNorms>()) {}
 
   const Network& network;
   const Plans plans;
@@ -29,12 +34,15 @@ class Prepared {
   /// Computes the norms unless they are there; false if `stop` fired first (what is done is kept).
   bool computeNorms(const StopCheck& stop, const ParallelFor& parallel = serialFor) const;
   /// After `computeNorms`.
-  const Norms& norms() const { return norms_; }
+  const Norms& norms() const { return known_->norms; }
 
  private:
-  mutable std::mutex mutex_;
-  mutable Norms norms_;
-  mutable std::vector<char> known_;  // by affine
+  struct KnownNorms {
+    std::mutex mutex;
+    Norms norms;
+    std::vector<char> there;  // by affine
+  };
+  const std::shared_ptr<KnownNorms> known_;
 };
 
 }  // namespace bulwark

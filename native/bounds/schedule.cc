@@ -2,13 +2,29 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
+#include <string>
 
 namespace bulwark {
 
 namespace {
 
-/// Blocks per batch: three fill the register tiles of the linear layers; more only costs cache.
+/// Blocks per batch on a CPU: three fill the register tiles of the linear layers; more only costs cache.
 constexpr long kMostBlocks = 3;
+
+/// A batch of up to `blocks` blocks, fewer where the device has no memory for more.
+std::unique_ptr<DualBatch> batchThatFits(const Images& images, Workers& workers, Backend& backend, int target,
+                                         int blocks, const DualPreset& preset, bool remembers) {
+  for (;; blocks /= 2) {
+    try {
+      return std::make_unique<DualBatch>(images, backend, target, blocks, preset, remembers);
+    } catch (const DeviceMemoryError& error) {
+      if (blocks == 1) throw;
+      workers.note(std::string(error.what()) + ": a batch of " + std::to_string(blocks * backend.lanes()) +
+                   " rows is halved");
+    }
+  }
+}
 
 }  // namespace
 
@@ -24,7 +40,8 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   }
   const long lanes = workers.main().lanes();
   const long share = (source.count() + workers.size() * lanes - 1) / (workers.size() * lanes);
-  const int blocks = static_cast<int>(std::clamp(share, 1L, kMostBlocks));
+  const int blocks =
+      static_cast<int>(std::clamp(share, 1L, std::max(kMostBlocks, workers.main().leastRows() / lanes)));
   // Bounds come from the best iterate; where what proves them is asked for, so must that.
   AscentOptions ascent = options;
   ascent.keepsBest |= (evidence.multipliers || evidence.coefficients) && !options.stopWhenProven;
@@ -35,8 +52,8 @@ RowResults boundRows(const RowSource& source, const Images& images, Workers& wor
   };
   workers.each(workers.size(), [&](int, Backend& backend) {
     if (next.load() >= source.count()) return;
-    DualBatch batch(images, backend, target, blocks, preset, ascent.keepsBest);
-    climb(source, next, batch, backend, ascent, stopOrReport, visitor ? *visitor : nobody, done, results);
+    const auto batch = batchThatFits(images, workers, backend, target, blocks, preset, ascent.keepsBest);
+    climb(source, next, *batch, backend, ascent, stopOrReport, visitor ? *visitor : nobody, done, results);
   });
   return results;
 }

@@ -1,10 +1,15 @@
 // The threads of one call and the backend each of them computes with.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
-#include "kernels/backend.h"
+#include "kernels/device.h"
 #include "kernels/thread_pool.h"
 #include "network/spectral.h"
 
@@ -19,24 +24,45 @@ inline ParallelFor onPool(ThreadPool& pool) {
 
 class Workers {
  public:
-  explicit Workers(ThreadPool& pool) : pool_(pool) {
-    for (int i = 0; i < pool.size(); ++i) backends_.push_back(makeCpuBackend());
+  explicit Workers(ThreadPool& pool, Device& device = *cpuDevice()) : pool_(pool) {
+    const int count = device.batchesAtOnce(pool.size());
+    for (int i = 0; i < count; ++i) backends_.push_back(device.makeBackend());
   }
 
   int size() const { return static_cast<int>(backends_.size()); }
   Backend& main() { return *backends_[0]; }
   ParallelFor parallel() { return onPool(pool_); }
 
-  /// work(index, backend) for every index below `count`, on all threads; rethrows the first exception.
+  /// work(index, backend) for every index below `count`, on all threads; rethrows the first exception. What
+  /// backends wrote before is there for all of them, and what they write for all afterwards.
   template <class Work>
   void each(int count, Work work) {
-    pool_.parallelFor(count,
-                      [&](long index, int worker) { work(static_cast<int>(index), *backends_[worker]); });
+    main().finish();
+    std::atomic<int> next{0};
+    pool_.parallelFor(std::min(count, size()), [&](long worker, int) {
+      Backend& backend = *backends_[worker];
+      try {
+        for (int index = next++; index < count; index = next++) work(index, backend);
+      } catch (...) {
+        next = count;
+        throw;
+      }
+      backend.finish();
+    });
   }
+
+  /// What the user should know of how the device was used; for any thread.
+  void note(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    notes_.insert(text);
+  }
+  const std::set<std::string>& notes() const { return notes_; }
 
  private:
   ThreadPool& pool_;
   std::vector<std::unique_ptr<Backend>> backends_;
+  std::mutex mutex_;
+  std::set<std::string> notes_;
 };
 
 }  // namespace bulwark

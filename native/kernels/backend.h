@@ -111,6 +111,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual int lanes() const = 0;
+  /// Rows that a call needs to keep the device busy; 0: a caller should rather think of the caches.
+  virtual int leastRows() const { return 0; }
   /// The instruction set or device, e.g. "avx512".
   virtual const char* name() const = 0;
 

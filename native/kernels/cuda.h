@@ -36,4 +36,8 @@ DeviceList devices();
 /// no device.
 std::shared_ptr<Device> openDevice(size_t budget = 0, size_t grain = size_t{256} << 20);
 
+/// Floating point operations per second of float32 multiply-adds that wait for nothing but each other,
+/// measured on `blocks` thread blocks of 256 threads: what no kernel of this device can exceed.
+double multiplyAddCeiling(int blocks = 4096, int steps = 4096);
+
 }  // namespace bulwark::BULWARK_CUDA

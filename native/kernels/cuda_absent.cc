@@ -9,4 +9,6 @@ std::shared_ptr<Device> openDevice(size_t, size_t) {
   throw DeviceError("no CUDA device: " + devices().reason);
 }
 
+double multiplyAddCeiling(int, int) { throw DeviceError("no CUDA device: " + devices().reason); }
+
 }  // namespace bulwark::BULWARK_CUDA

@@ -30,8 +30,6 @@ class Device {
   virtual std::unique_ptr<Backend> makeBackend() = 0;
   /// How many batches should be under way at once, at most.
   virtual int batchesAtOnce(int threads) const = 0;
-  /// Rows of a batch from which on a larger one is no faster.
-  virtual int batchRows() const = 0;
 };
 
 /// The CPU with its best instruction set.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <map>
 #include <mutex>
 
 #include "bounds/arena.h"
@@ -11,15 +11,16 @@
 namespace bulwark {
 namespace {
 
-/// Samples of one task: enough to fill the widest register tiles, few enough that activations stay in cache.
-constexpr uint32_t kSamplesAtOnce = 128;
+/// Samples of one task on a CPU: enough to fill the widest register tiles, few enough that activations stay
+/// in cache.
+constexpr int kSamplesAtOnce = 128;
 
 /// The memory of one thread.
 class Sampler {
  public:
-  Sampler(const Network& network, const Plans& plans, Backend& backend)
+  Sampler(const Network& network, const Plans& plans, Backend& backend, uint32_t samples)
       : network_(network), plans_(plans), backend_(backend), arena_(backend), value_(network.nodes.size()) {
-    const int blocks = static_cast<int>(kSamplesAtOnce) / backend.lanes();
+    const int blocks = (static_cast<int>(samples) + backend.lanes() - 1) / backend.lanes();
     for (size_t node = 0; node < network.nodes.size(); ++node)
       arena_.reserve(value_[node], network.nodes[node].shape.size(), blocks);
     arena_.reserve(center_, (network.inputSize() + backend.lanes() - 1) / backend.lanes());
@@ -57,34 +58,35 @@ class Sampler {
 
 }  // namespace
 
-std::vector<int64_t> countClasses(const Network& network, const Plans& plans, ThreadPool& pool,
+std::vector<int64_t> countClasses(const Network& network, const Plans& plans, Workers& workers,
                                   const NoisyImages& images, const StopCheck& stop,
                                   const std::function<void(uint32_t)>& done) {
   const size_t inputs = network.inputSize(), classes = static_cast<size_t>(network.outputSize()) + 1;
   std::vector<int64_t> counts(images.streams.size() * classes);
-  const long tasks = (images.samples + kSamplesAtOnce - 1) / kSamplesAtOnce;
-  std::vector<std::unique_ptr<Backend>> backends(pool.size());
-  std::vector<std::unique_ptr<Sampler>> samplers(pool.size());
+  const auto atOnce = static_cast<uint32_t>(std::max(kSamplesAtOnce, workers.main().leastRows()));
+  const long tasks = (images.samples + atOnce - 1) / atOnce;
+  std::map<const Backend*, Sampler> samplers;
   std::mutex mutex;
-  pool.parallelFor(static_cast<long>(images.streams.size()) * tasks, [&](long index, int worker) {
-    if (stop()) return;
-    if (!samplers[worker]) {
-      backends[worker] = makeCpuBackend();
-      samplers[worker] = std::make_unique<Sampler>(network, plans, *backends[worker]);
-    }
-    const size_t image = index / tasks;
-    const uint32_t begin = static_cast<uint32_t>(index % tasks) * kSamplesAtOnce;
-    const uint32_t samples = std::min(kSamplesAtOnce, images.samples - begin);
-    std::vector<int64_t> found(classes);
-    samplers[worker]->count(images.centers.data() + image * inputs, images.sigma,
-                            {images.seed, images.streams[image], images.first + begin},
-                            static_cast<int>(samples), found.data());
-    {
-      const std::lock_guard lock(mutex);
-      for (size_t i = 0; i < classes; ++i) counts[image * classes + i] += found[i];
-    }
-    done(samples);
-  });
+  const auto samplerOf = [&](Backend& backend) -> Sampler& {
+    const std::lock_guard lock(mutex);
+    return samplers.try_emplace(&backend, network, plans, backend, atOnce).first->second;
+  };
+  workers.each(static_cast<int>(static_cast<long>(images.streams.size()) * tasks),
+               [&](int index, Backend& backend) {
+                 if (stop()) return;
+                 const size_t image = index / tasks;
+                 const uint32_t begin = static_cast<uint32_t>(index % tasks) * atOnce;
+                 const uint32_t samples = std::min(atOnce, images.samples - begin);
+                 std::vector<int64_t> found(classes);
+                 samplerOf(backend).count(images.centers.data() + image * inputs, images.sigma,
+                                          {images.seed, images.streams[image], images.first + begin},
+                                          static_cast<int>(samples), found.data());
+                 {
+                   const std::lock_guard lock(mutex);
+                   for (size_t i = 0; i < classes; ++i) counts[image * classes + i] += found[i];
+                 }
+                 done(samples);
+               });
   return counts;
 }
 

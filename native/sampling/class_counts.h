@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "bounds/options.h"
+#include "bounds/workers.h"
 #include "kernels/planned.h"
-#include "kernels/thread_pool.h"
 
 namespace bulwark {
 
@@ -23,7 +23,7 @@ struct NoisyImages {
 /// features in stored order; the last entry counts the samples with a NaN among the outputs. The counts are
 /// sums of integers over samples that depend on seed, stream and their number alone: threads do not change
 /// them. Returns early on `stop`. `done(samples)` is called from any thread as samples are counted.
-std::vector<int64_t> countClasses(const Network& network, const Plans& plans, ThreadPool& pool,
+std::vector<int64_t> countClasses(const Network& network, const Plans& plans, Workers& workers,
                                   const NoisyImages& images, const StopCheck& stop,
                                   const std::function<void(uint32_t)>& done);
 

@@ -150,7 +150,7 @@ AttackResult attackAll(const Network& network, Backend& backend, const Region& r
                        const StopCheck& stop = kNever) {
   AttackResult result(region, rows);
   const Plans plans(network, backend);
-  const int chunk = attackChunk(rows.rowCount);
+  const int chunk = attackChunk(rows.rowCount, backend);
   for (int first = 0; first < region.count; first += chunk)
     attackImages(network, plans, backend, region, rows, first, std::min(chunk, region.count - first), options,
                  stop, result);

@@ -1,9 +1,13 @@
 // selftest --bench: one thread, the best instruction set, every figure beside what the core can do at most.
 #include "selftest/bench.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <thread>
 
+#include "kernels/cuda.h"
 #include "selftest/batch.h"
+#include "selftest/device_bench.h"
 
 namespace bulwark::selftest {
 namespace {
@@ -90,6 +94,20 @@ int runBench() {
   printLayers(*backend);
   printRelu(*backend, 256, 1);
   printRelu(*backend, 4096, 9);
+  return 0;
+}
+
+int runDeviceBench() {
+  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::printf("--- CPU, %d threads for whole bounds, one for kernels ---\n", threads);
+  benchDevice(*cpuDevice(), threads, cpuScale(), 1e9 * peakGflops(cpuInstructionSets().front()), stdout);
+  const cuda::DeviceList found = cuda::devices();
+  if (found.devices.empty()) {
+    std::printf("--- no GPU: %s ---\n", found.reason.c_str());
+    return 0;
+  }
+  std::printf("--- GPU ---\n");
+  benchDevice(*cuda::openDevice(), threads, deviceScale(), cuda::multiplyAddCeiling(), stdout);
   return 0;
 }
 

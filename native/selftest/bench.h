@@ -41,6 +41,8 @@ double copyGigabytes(size_t bytes);
 
 /// Prints GFLOP/s and GB/s of the kernels beside this core's ceilings; the process's exit code.
 int runBench();
+/// Prints kernels and whole bounds on the CPU and, where one answers, on the GPU, in the same run.
+int runDeviceBench();
 /// Prints the peak of multiply-adds alone: what other measurements on this machine are held against.
 int runPeak();
 

@@ -28,15 +28,17 @@ NoisyImages randomImages(Random& random, const Network& network, int count) {
   return images;
 }
 
-const Test countTest("class counts: every sample at the class that float64 sees", [](Context& context) {
-  const auto backend = makeCpuBackend();
+const Test countTest("class counts: every sample at the class that float64 sees", [](Context& context,
+                                                                                     Device& device) {
+  const auto backend = device.makeBackend();
   for (int round = 0; round < 20; ++round) {
     const std::vector<graph::Node> nodes = randomGraph(context.random, 8);
     const Network network = lower(nodes);
     const Plans plans(network, *backend);
     const NoisyImages images = randomImages(context.random, network, 2);
     ThreadPool pool(2);
-    const std::vector<int64_t> counts = countClasses(network, plans, pool, images, kNever, kQuiet);
+    Workers workers(pool, device);
+    const std::vector<int64_t> counts = countClasses(network, plans, workers, images, kNever, kQuiet);
     const int inputs = network.inputSize(), outputs = network.outputSize();
     const std::vector<int32_t> inputOrder = network.order(0);
     const std::vector<int32_t> outputOrder = network.order(static_cast<int>(network.nodes.size()) - 1);
@@ -69,8 +71,9 @@ const Test countTest("class counts: every sample at the class that float64 sees"
   }
 });
 
-const Test threadsTest("class counts: the same for any number of threads", [](Context& context) {
-  const auto backend = makeCpuBackend();
+const Test threadsTest("class counts: the same for any number of threads", [](Context& context,
+                                                                              Device& device) {
+  const auto backend = device.makeBackend();
   const Network network = lower(randomGraph(context.random, 6));
   const Plans plans(network, *backend);
   NoisyImages images = randomImages(context.random, network, 3);
@@ -78,34 +81,37 @@ const Test threadsTest("class counts: the same for any number of threads", [](Co
   std::vector<int64_t> expected;
   for (const int threads : {1, 2, 3, 8}) {
     ThreadPool pool(threads);
+    Workers workers(pool, device);
     std::atomic<long> done{0};
     const std::vector<int64_t> counts =
-        countClasses(network, plans, pool, images, kNever, [&](uint32_t samples) { done += samples; });
+        countClasses(network, plans, workers, images, kNever, [&](uint32_t samples) { done += samples; });
     context.check(done == 3 * 1500, "progress adds up");
     if (expected.empty()) expected = counts;
     context.check(counts == expected, "same counts");
   }
   // Two halves of the samples are the whole.
   ThreadPool pool(2);
+  Workers workers(pool, device);
   NoisyImages front = images, back = images;
   front.samples = 700;
   back.first += 700;
   back.samples = 800;
-  std::vector<int64_t> sum = countClasses(network, plans, pool, front, kNever, kQuiet);
-  const std::vector<int64_t> rest = countClasses(network, plans, pool, back, kNever, kQuiet);
+  std::vector<int64_t> sum = countClasses(network, plans, workers, front, kNever, kQuiet);
+  const std::vector<int64_t> rest = countClasses(network, plans, workers, back, kNever, kQuiet);
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += rest[i];
   context.check(sum == expected, "samples are numbered through");
 });
 
-const Test nanTest("class counts: a NaN is no class", [](Context& context) {
+const Test nanTest("class counts: a NaN is no class", [](Context& context, Device& device) {
   GraphBuilder builder({2});
   builder.linear(context.random, 0, {3});
   const Network network = lower(builder.nodes);
-  const Plans plans(network, *makeCpuBackend());
+  const Plans plans(network, *device.makeBackend());
   NoisyImages images = randomImages(context.random, network, 1);
   images.centers[0] = std::numeric_limits<float>::quiet_NaN();
   ThreadPool pool(1);
-  const std::vector<int64_t> counts = countClasses(network, plans, pool, images, kNever, kQuiet);
+  Workers workers(pool, device);
+  const std::vector<int64_t> counts = countClasses(network, plans, workers, images, kNever, kQuiet);
   context.check(counts[3] == images.samples, "all samples are NaN");
 });
 

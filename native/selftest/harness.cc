@@ -58,7 +58,6 @@ class InstructionSet final : public Device {
   const char* kind() const override { return "cpu"; }
   std::unique_ptr<Backend> makeBackend() override { return makeCpuBackend(name_); }
   int batchesAtOnce(int threads) const override { return threads; }
-  int batchRows() const override { return 48; }
 
  private:
   const char* const name_;

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
+import { InvalidArgumentError } from '../errors.js';
 import type { GraphNode } from '../model/graph.js';
 import { type Model, loadModel } from '../model/index.js';
 import { formatShape } from '../tensor.js';
-import type { OperatorNorm } from '../verify/verifier.js';
+import { type OperatorNorm, listDevices } from '../verify/verifier.js';
 import { type DeviceOptions, addDeviceOptions, withVerifier } from './options.js';
 import { table } from './table.js';
 
 interface InspectOptions extends DeviceOptions {
   json: boolean;
+  devices: boolean;
 }
 
 /** `bulwark inspect`: the graph as bulwark sees it. */
@@ -15,9 +17,31 @@ export function addInspect(program: Command, signal: AbortSignal): void {
   const command = program
     .command('inspect')
     .description('show graph, shapes, parameters and norms of a model')
-    .argument('<model>', 'ONNX file')
+    .argument('[model]', 'ONNX file')
+    .option('--devices', 'list what can compute here instead', false)
     .option('--json', 'one JSON object on standard output instead of the table', false);
-  addDeviceOptions(command).action((path: string, options: InspectOptions) => run(path, options, signal));
+  addDeviceOptions(command).action((path: string | undefined, options: InspectOptions) => {
+    if (options.devices) return showDevices(options.json);
+    if (path === undefined) throw new InvalidArgumentError("inspect: missing argument 'model'");
+    return run(path, options, signal);
+  });
+}
+
+function showDevices(json: boolean): void {
+  const { devices, cudaAbsence } = listDevices();
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ devices, cudaAbsence })}\n`);
+    return;
+  }
+  const rows = devices.map(({ kind, name, memory, computeCapability }) => [
+    kind,
+    name,
+    memory === undefined ? '' : `${(memory / 2 ** 30).toFixed(1)} GiB`,
+    computeCapability ?? '',
+  ]);
+  const lines = [table([['device', 'name', 'memory', 'compute capability'], ...rows], [0, 1])];
+  if (cudaAbsence !== '') lines.push(`no GPU: ${cudaAbsence}`);
+  process.stdout.write(`${lines.join('\n')}\n`);
 }
 
 async function run(path: string, options: InspectOptions, signal: AbortSignal): Promise<void> {

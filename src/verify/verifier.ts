@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type {
   NativeBinding,
+  NativeDevice,
   NativeBox,
   NativeEngine,
   NativeLeaf,
@@ -112,7 +113,9 @@ export class Verifier {
     const cuda = devices.some(({ kind }) => kind === 'cuda');
     if (wanted === 'cuda' && !cuda) {
       const there = devices.map(({ kind, name }) => `${kind} (${name})`).join(', ');
-      throw new DeviceError(`device is 'cuda', but there is no CUDA device here; there is: ${there}`);
+      throw new DeviceError(
+        `device is 'cuda', but there is no CUDA device here (${binding.cudaAbsence()}); there is: ${there}`,
+      );
     }
     this.device = cuda && wanted !== 'cpu' ? 'cuda' : 'cpu';
     this.#binding = binding;
@@ -184,9 +187,10 @@ export class Verifier {
     const asked = options.specification.resolve(region.count, model.outputSize);
     const rows = options.upper ? withNegatives(asked, model.outputSize) : asked;
     const network = this.#network(model);
-    const result = await this.#calls.run(options, (control) =>
+    const { notes, ...result } = await this.#calls.run(options, (control) =>
       this.#engine.bounds(network, toNativeRegion(region), rows, native, control),
     );
+    warn(notes);
     const shape = [region.count, asked.rowCount] as const;
     const timedOut = Array.from(result.timedOut, Boolean);
     if (!options.upper) return { ...result, shape, timedOut };
@@ -260,9 +264,10 @@ export class Verifier {
     const native = resolveSearchOptions(options, region.kind);
     const rows = options.specification.resolve(region.count, model.outputSize);
     const network = this.#network(model);
-    const result = await this.#calls.run(options, (control) =>
+    const { notes, ...result } = await this.#calls.run(options, (control) =>
       this.#engine.search(network, toNativeRegion(region), rows, native, control),
     );
+    warn(notes);
     const iterations = new Int32Array(result.lower.length);
     const timedOut = Array.from(result.timedOut, Boolean);
     return { ...result, shape: [region.count, rows.rowCount], iterations, timedOut };
@@ -314,4 +319,17 @@ function halves<T extends Float64Array | Int32Array>(values: T, count: number): 
 
 function negate(values: Float64Array): Float64Array {
   return values.map((value) => -value);
+}
+
+/** Results are what they would be without; on a full device they only come more slowly. */
+function warn(notes: readonly string[] = []): void {
+  for (const note of notes) process.emitWarning(note, 'BulwarkDeviceWarning');
+}
+
+/** The devices that this machine offers, and why there is no GPU among them (empty where there is one). */
+export function listDevices(binding: NativeBinding = loadNative()): {
+  devices: readonly NativeDevice[];
+  cudaAbsence: string;
+} {
+  return { devices: binding.devices(), cudaAbsence: binding.cudaAbsence() };
 }

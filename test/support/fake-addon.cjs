@@ -182,6 +182,7 @@ function makeBinding(hooks = {}) {
     }),
     instructionSets: () => ['fake'],
     devices: () => devices,
+    cudaAbsence: () => 'a fake has none',
   };
 }
 

@@ -12,6 +12,9 @@
 namespace bulwark::BULWARK_CUDA {
 namespace {
 
+/// Two streams of as many keep every multiprocessor of a large GPU supplied with thread blocks.
+constexpr int kLeastRows = 2048;
+
 /// Given back when the stream that used it is done.
 class DeviceBuffer final : public Buffer {
  public:
@@ -42,6 +45,7 @@ class CudaBackend final : public Backend {
       : name_(name), shared_(std::make_shared<Stream>(memory)), stream_(*shared_) {}
 
   int lanes() const override { return kLanes; }
+  int leastRows() const override { return kLeastRows; }
   const char* name() const override { return name_.c_str(); }
   void finish() override { stream_.finish(); }
 

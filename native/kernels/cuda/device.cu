@@ -10,8 +10,6 @@ constexpr int kLeastMajor = 8;  // compute capability that the kernels are compi
 
 /// Streams that keep the device busy while one of them waits for the host.
 constexpr int kStreams = 2;
-/// Enough rows for every multiprocessor to have several blocks of each kernel.
-constexpr int kBatchRows = 4096;
 
 class CudaDevice final : public Device {
  public:
@@ -20,7 +18,6 @@ class CudaDevice final : public Device {
   const char* kind() const override { return "cuda"; }
   std::unique_ptr<Backend> makeBackend() override { return BULWARK_CUDA::makeBackend(name_, memory_); }
   int batchesAtOnce(int threads) const override { return std::min(threads, kStreams); }
-  int batchRows() const override { return kBatchRows; }
 
  private:
   const std::string name_;
@@ -34,7 +31,10 @@ DeviceList devices() {
   int count = 0;
   if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
     cudaGetLastError();
-    list.reason = std::string("the CUDA driver does not answer: ") + cudaGetErrorString(status);
+    // This error stands for a driver that is too old, and for none at all.
+    list.reason = status == cudaErrorInsufficientDriver
+                      ? "there is no NVIDIA driver, or it is too old for this build's CUDA runtime"
+                      : std::string("the CUDA driver does not answer: ") + cudaGetErrorString(status);
     return list;
   }
   for (int i = 0; i < count; ++i) {

@@ -10,6 +10,7 @@ namespace bulwark {
 namespace cuda_emulated {
 /// As in kernels/cuda.h, of the emulated device.
 std::shared_ptr<Device> openDevice(size_t budget, size_t grain);
+double multiplyAddCeiling(int blocks, int steps);
 }  // namespace cuda_emulated
 
 namespace emulation {

@@ -1,0 +1,130 @@
+// Whole bounds on every device against the CPU's, and what happens when a device's memory is full.
+#include <cmath>
+#include <string>
+
+#include "bounds/bounds.h"
+#include "selftest/bounds_problems.h"
+#include "selftest/device_bench.h"
+#include "selftest/emulation/emulation.h"
+#include "selftest/harness.h"
+
+namespace bulwark::selftest {
+namespace {
+
+Specification margins(Random& random, int count, int rowCount, int outputs) {
+  Specification rows{rowCount, {}, {}, false};
+  for (int i = 0; i < count * rowCount * outputs; ++i) rows.c.push_back(uniform(random, -1, 1));
+  rows.d.assign(static_cast<size_t>(count) * rowCount, 0);
+  return rows;
+}
+
+BoundsResult boundsOn(Device& device, int threads, const Network& network, const Region& region,
+                      const Specification& rows, const BoundsOptions& options, std::set<std::string>* notes) {
+  ThreadPool pool(threads);
+  Workers workers(pool, device);
+  const Prepared prepared(network, workers.main());
+  const BoundsResult result =
+      computeBounds(prepared, region, rows, options, workers, [] { return false; }, {});
+  if (notes) *notes = workers.notes();
+  return result;
+}
+
+const Test boundsTest("device: joint bounds are the CPU's", [](Context& context, Device& device) {
+  Random& random = context.random;
+  constexpr int kImages = 3, kRows = 4;
+  for (const auto& [networkName, network] : boundsNetworks(random)) {
+    for (const auto& [regionName, region] : boundsRegions(random, kImages, network.inputSize())) {
+      const Specification rows = margins(random, kImages, kRows, network.outputSize());
+      BoundsOptions options;
+      options.method = Method::joint;
+      options.boxes = networkName == "chain" ? BoxSource::optimised : BoxSource::cheap;
+      options.iterations = 6;
+      options.boxIterations = 2;
+      options.multipliers = true;
+      const BoundsResult here = boundsOn(device, 2, network, region, rows, options, nullptr);
+      const BoundsResult cpu = boundsOn(*cpuDevice(), 1, network, region, rows, options, nullptr);
+      for (size_t row = 0; row < here.lower.size(); ++row) {
+        const double apart = std::abs(here.lower[row] - cpu.lower[row]) / (1 + std::abs(cpu.lower[row]));
+        const bool neither = !std::isfinite(here.lower[row]) && !std::isfinite(cpu.lower[row]);
+        // The same steps in another order of rounding: a slope at a kink may take the other side.
+        if (!neither) context.error("bound", apart, 2e-3);
+        context.check(here.multipliers[row].slope.size() == cpu.multipliers[row].slope.size(),
+                      networkName + ", " + regionName + ": multipliers come back");
+      }
+    }
+  }
+});
+
+const Test memoryTest("device: memory that is full, and given back", [](Context& context) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  const auto device = cuda_emulated::openDevice(8 * kMiB, 4 * kMiB);
+  const auto backend = device->makeBackend();
+  const auto fits = [&](size_t bytes) {
+    try {
+      return backend->allocate(bytes);
+    } catch (const DeviceMemoryError& error) {
+      context.check(std::string(error.what()).find("budget of 8388608") != std::string::npos, error.what());
+      return std::unique_ptr<Buffer>();
+    }
+  };
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::unique_ptr<Buffer>> small;
+    for (int i = 0; i < 8; ++i) small.push_back(fits(kMiB - (round == 1 ? 100 : 0)));
+    for (const auto& each : small) context.check(each != nullptr, "eight pieces of an eighth");
+    context.check(!fits(1), "and no ninth");
+    small[3].reset();
+    small[2].reset();
+    context.check(fits(2 * kMiB) != nullptr, "neighbours are joined");
+    small.clear();
+    context.check(fits(7 * kMiB) != nullptr, "what is free is asked for anew as one");
+    context.check(!fits(9 * kMiB), "never more than the budget");
+  }
+});
+
+const Test halvedTest(
+    "device: a batch that does not fit is halved, with the same bounds", [](Context& context) {
+      Random& random = context.random;
+      constexpr int kImages = 40;
+      const auto [name, network] = boundsNetworks(random).front();
+      const auto regions = boundsRegions(random, kImages, network.inputSize());
+      const Specification rows = margins(random, kImages, 8, network.outputSize());
+      BoundsOptions options;
+      options.method = Method::joint;
+      options.boxes = BoxSource::cheap;
+      options.iterations = 2;
+      std::set<std::string> roomy, tight;
+      const BoundsResult all = boundsOn(*cuda_emulated::openDevice(size_t{1} << 30, 1), 1, network,
+                                        regions.front().region, rows, options, &roomy);
+      bool halved = false;
+      // Down from plenty until the bound needs more than there is.
+      for (size_t budget = size_t{64} << 20; budget > (size_t{1} << 20); budget = budget * 3 / 4) {
+        BoundsResult part;
+        try {
+          part = boundsOn(*cuda_emulated::openDevice(budget, 1), 1, network, regions.front().region, rows,
+                          options, &tight);
+        } catch (const DeviceMemoryError&) {
+          break;
+        }
+        halved = halved || !tight.empty();
+        context.check(part.lower == all.lower, "same bounds in " + std::to_string(budget) + " bytes");
+      }
+      context.check(roomy.empty() && halved, "a batch was halved, and it was said");
+    });
+
+const Test benchTest("device: the measurements run", [](Context& context) {
+  std::FILE* out = std::tmpfile();
+  const auto device = cuda_emulated::openDevice(size_t{1} << 30, 1);
+  const BenchScale tiny{
+      .images = 1, .imagesOfLarge = 0, .iterations = 1, .copyBytes = 1 << 16, .productSize = 32, .budget = 0};
+  benchDevice(*device, 1, tiny, cuda_emulated::multiplyAddCeiling(2, 16), out);
+  std::string text(static_cast<size_t>(std::ftell(out)), ' ');
+  std::rewind(out);
+  context.check(std::fread(text.data(), 1, text.size(), out) == text.size(), "read back");
+  std::fclose(out);
+  context.check(text.find("ceiling") != std::string::npos && text.find("images/s") != std::string::npos,
+                "a table");
+  context.check(text.find("NOT FINITE") == std::string::npos && text.find("nan") == std::string::npos, text);
+});
+
+}  // namespace
+}  // namespace bulwark::selftest
