@@ -24,7 +24,11 @@ if (!existsSync(commandsFile)) {
   process.exit(1);
 }
 const native = join(root, 'native');
-const entries = JSON.parse(readFileSync(commandsFile, 'utf8')).filter(({ file }) => file.startsWith(native));
+// CUDA sources are seen as C++, through the wrappers that compile them for the emulation.
+const emulated = join(root, 'build', 'emulated');
+const entries = JSON.parse(readFileSync(commandsFile, 'utf8')).filter(
+  ({ file }) => file.endsWith('.cc') && (file.startsWith(native) || file.startsWith(emulated)),
+);
 
 function check({ command, directory, file }) {
   const line = `${command.replace(/ -o \S+ -c /, ' -fsyntax-only ')} ${strict}`;

@@ -178,7 +178,9 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
 // paid for less by its radius than by what passes: so at the multipliers of any of these, joint says at least
 // as much, and the ascent keeps the best.
 const Test orderTest("dual: joint is above what it extends, at the same multipliers", [](Context& context,
-                                                                                         Backend& backend) {
+                                                                                         const char* set) {
+  const std::unique_ptr<Backend> own = makeCpuBackend(set);
+  Backend& backend = *own;
   Random& random = context.random;
   const DualPreset radii{.rule = SlopeRule::free, .ball = true, .climbs = true};
   int strictly = 0;
