@@ -29,7 +29,10 @@ BoundsResult boundsOn(Device& device, int threads, const Network& network, const
   return result;
 }
 
-const Test boundsTest("device: joint bounds are the CPU's", [](Context& context, Device& device) {
+// Slopes that Adam moved are no continuous function of rounding (a gradient of almost 0 takes a whole step
+// either way), so bounds are compared where the ascent starts, and later with it. That a climbed bound is
+// what float64 makes of its multipliers is the test "dual: the engine's value is the reference's".
+const Test boundsTest("device: joint bounds are the CPU's, and climb", [](Context& context, Device& device) {
   Random& random = context.random;
   constexpr int kImages = 3, kRows = 4;
   for (const auto& [networkName, network] : boundsNetworks(random)) {
@@ -37,19 +40,22 @@ const Test boundsTest("device: joint bounds are the CPU's", [](Context& context,
       const Specification rows = margins(random, kImages, kRows, network.outputSize());
       BoundsOptions options;
       options.method = Method::joint;
-      options.boxes = networkName == "chain" ? BoxSource::optimised : BoxSource::cheap;
-      options.iterations = 6;
-      options.boxIterations = 2;
+      options.boxes = networkName == "chain" ? BoxSource::crown : BoxSource::cheap;
+      options.iterations = 0;
       options.multipliers = true;
       const BoundsResult here = boundsOn(device, 2, network, region, rows, options, nullptr);
       const BoundsResult cpu = boundsOn(*cpuDevice(), 1, network, region, rows, options, nullptr);
+      options.iterations = 4;
+      const BoundsResult climbed = boundsOn(device, 2, network, region, rows, options, nullptr);
+      const std::string where = networkName + ", " + regionName;
       for (size_t row = 0; row < here.lower.size(); ++row) {
         const double apart = std::abs(here.lower[row] - cpu.lower[row]) / (1 + std::abs(cpu.lower[row]));
         const bool neither = !std::isfinite(here.lower[row]) && !std::isfinite(cpu.lower[row]);
-        // The same steps in another order of rounding: a slope at a kink may take the other side.
-        if (!neither) context.error("bound", apart, 2e-3);
+        if (!neither) context.error(where, apart, 1e-4);
+        context.check(!(climbed.lower[row] < here.lower[row]),
+                      where + ": an ascent never ends below its start");
         context.check(here.multipliers[row].slope.size() == cpu.multipliers[row].slope.size(),
-                      networkName + ", " + regionName + ": multipliers come back");
+                      where + ": multipliers come back");
       }
     }
   }
