@@ -143,25 +143,26 @@ const Test traps("proof: float traps are seen through at both levels", [](Contex
     const proof::ProofNetwork network(graph);
     const Region region = unclipped(random, network.size(0), std::pow(10.0, -pick(random, 0, 8)));
     Prover real(network, region, Arithmetic::real, pool), single(network, region, Arithmetic::float32, pool);
+    const int ball = pick(random, 0, 1);
     const proof::Multipliers multipliers =
-        plainMultipliers(network, real.image(0), Claim::output, static_cast<float>(pick(random, 0, 1)));
+        plainMultipliers(network, real.image(0), Claim::output, static_cast<float>(ball));
     std::vector<Claim> claims;
     for (int k = 0; k < 4; ++k) claims.push_back(outputClaim(random, network, 0, &multipliers));
     const std::vector<double> reals = real.lowerBounds(claims), singles = single.lowerBounds(claims);
     const std::vector<double> crown = crownBounds(real, claims), crownSingle = crownBounds(single, claims);
     const proof::NodeFacts& box = single.image(0).at(network.nodeCount() - 1);
     for (int k = 0; k < 4; ++k) {
-      context.check(singles[k] <= reals[k], "float32 proves more than real");
+      // With a ball, where drift enters its chain depends on the level, so that either may be the looser one.
+      context.check(ball || singles[k] <= reals[k], "float32 proves more than real");
       if (!std::isfinite(singles[k])) continue;
       ++finite;
       const std::vector<double> least =
           leastPoint(region, gradientAt(network.network(), claims[k].row, region.center));
       for (int p = 0; p < 6; ++p) {
         const std::vector<double> x = p < 4 ? least : samplePoint(random, region, 0);
-        context.check(reals[k] <= rowValue(claims[k], exactForward(network.network(), x)),
-                      "a real value below");
-        context.check(crown[k] <= rowValue(claims[k], exactForward(network.network(), x)),
-                      "a real value below CROWN's bound");
+        const double exact = rowValue(claims[k], exactForward(network.network(), x));
+        context.check(reals[k] <= exact && singles[k] <= exact, "a real value below");
+        context.check(crown[k] <= exact, "a real value below CROWN's bound");
         const std::vector<float> y = floatForward(random, network.network(), x);
         for (size_t j = 0; j < y.size(); ++j)
           context.check(box.lower[j] <= y[j] && y[j] <= box.upper[j], "a float32 output outside its box");

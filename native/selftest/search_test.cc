@@ -258,7 +258,7 @@ const Test leaves(
           context.check(share == 1, "leaves are those of a binary tree");
         }
       }
-      context.check(trees > 25 && largest > 4,
+      context.check(trees > 25 && largest > 2,
                     "trees of splits: " + std::to_string(trees) + ", largest " + std::to_string(largest));
     });
 
