@@ -58,13 +58,12 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     layer.node = id;
     layer.pre = nodes[id].inputs[0];
   }
-  std::vector<char> pays(layers_.size(), 0);
   if (preset.chained && std::isfinite(images.rho(0, 0))) {
     const std::vector<BallSource> sources =
         ballSources(images.prepared().network, images.prepared().norms(), relus());
     for (size_t k = 0; k < layers_.size(); ++k) {
       layers_[k].source = sources[k];
-      if (sources[k].layer >= 0) pays[sources[k].layer] = 1;
+      if (sources[k].layer >= 0) layers_[sources[k].layer].pays = true;
     }
   }
   for (Layer& layer : layers_) {
@@ -75,22 +74,12 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
                        &layer.adam.first, &layer.adam.second, &layer.dz}) {
       arena_.reserve(*view, features, blocks);
     }
-    for (Rows* rows :
-         {&layer.relu.lambda, &layer.adam.step, &layer.adam.correction, &layer.rho, &layer.distance2}) {
-      arena_.reserve(*rows, blocks);
+    arena_.reserve(layer.rho, blocks);
+    if (remembers) arena_.reserve(layer.bestSlope, features, blocks);
+    for (auto* values :
+         {&layer.lambda, &layer.bestLambda, &layer.radius, &layer.guess, &layer.distance, &layer.passed}) {
+      values->assign(rows(), 0);
     }
-    arena_.reserve(layer.value, blocks);
-    if (pays[&layer - layers_.data()]) {
-      arena_.reserve(layer.relu.payment, blocks);
-      arena_.reserve(layer.relu.passed2, blocks);
-    }
-    if (remembers) {
-      arena_.reserve(layer.bestSlope, features, blocks);
-      arena_.reserve(layer.bestLambda, blocks);
-    }
-    layer.lambda.assign(rows(), 0);
-    layer.radius.assign(rows(), 0);
-    layer.guess.assign(rows(), 0);
     layer.payment.assign(rows(), 0);
     layer.allowed.assign(rows(), 0);
   }
@@ -99,13 +88,17 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   for (View* view : {&input_.lower, &input_.upper, &dx_}) arena_.reserve(*view, in, blocks);
   arena_.reserve(input_.eps, blocks);
   arena_.reserve(input_.lambda, blocks);
-  arena_.reserve(inputValue_, blocks);
+  const int layers = static_cast<int>(layers_.size());
+  arena_.reserve(given_, (2 + 2 * layers) * blocks);
+  arena_.reserve(squares_, 2 * layers * blocks);
+  arena_.reserve(sums_, (layers + 1) * blocks);
   if (remembers) arena_.reserve(bestInputLambda_, blocks);
   const int goals = nodes[target].shape.size();
   arena_.reserve(staging_, goals, blocks);
   if (targetIsRelu_) arena_.reserve(goal_, goals, blocks);
   arena_.reserve(scratch_, widest, blocks);
   arena_.commit();
+  divideMemory();
 
   if (!targetIsRelu_) goal_ = signal_[target];  // nothing overwrites it
   fresh_.assign(rows(), 0);
@@ -113,8 +106,11 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   for (Layer& layer : layers_) {
     for (View view : {layer.relu.zhat, layer.relu.lower, layer.relu.upper, layer.relu.slope})
       backend_.fill(view, 0);
-    for (Rows each : {layer.relu.lambda, layer.rho, layer.distance2}) backend_.fill(each, 0);
+    backend_.fill(layer.rho, 0);
   }
+  backend_.fill(given_, 0);
+  backend_.fill(squares_, 0);
+  backend_.fill(sums_, 0);
   backend_.fill(input_.lower, 0);
   backend_.fill(input_.upper, 0);
   backend_.fill(input_.eps, 0);
@@ -123,20 +119,19 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
 
 void DualBatch::evaluate(std::vector<double>& value) {
   backward();
+  readSums();
   value.assign(rows(), 0);
-  std::vector<double> part(rows());
+  const double* part = values_.data();
   for (Layer& layer : layers_) {
-    backend_.read(layer.value, part.data());
-    if (preset_.ball) backend_.read(layer.relu.lambda, layer.lambda.data());
     for (int r = 0; r < rows(); ++r) {
       const double rho = layer.radius[r];
       const double lambda = layer.lambda[r] + layer.payment[r];
       const double ball = layer.source.layer < 0 && lambda > 0 ? 0.5 * lambda * rho * rho : 0;
       value[r] += part[r] - ball;
     }
+    part += rows();
   }
-  inputTerm_.resize(rows());
-  backend_.read(inputValue_, inputTerm_.data());
+  inputTerm_.assign(part, part + rows());
   for (int r = 0; r < rows(); ++r) value[r] += inputTerm_[r];
   std::fill(fresh_.begin(), fresh_.end(), 0);
   anyFresh_ = false;
@@ -145,7 +140,8 @@ void DualBatch::evaluate(std::vector<double>& value) {
 void DualBatch::backward() {
   const auto& network = images_.prepared().network;
   std::fill(reached_.begin(), reached_.end(), 0);
-  for (Layer& layer : layers_) layer.payment.assign(rows(), 0);
+  payBalls();
+  sendMultipliers();
   if (targetIsRelu_) backend_.copy(goal_, signal_[target_], Write::assign);
   reached_[target_] = 1;
   for (size_t i = order_.size(), layer = layers_.size(); i-- > 0;) {
@@ -182,25 +178,75 @@ void DualBatch::into(int node, View gradient) {
 void DualBatch::reluBackward(Layer& layer) {
   const bool shared = reached_[layer.pre];  // the pre-activation feeds something else too
   const View v = shared ? withFeatures(scratch_, layer.relu.zhat.features) : signal_[layer.pre];
-  if (layer.relu.payment.data) {
-    const std::vector<float> payment(layer.payment.begin(), layer.payment.end());
-    backend_.write(payment.data(), layer.relu.payment);
+  if (anyFresh_ && preset_.ball) {
+    startLambda(layer, v);
+    payBalls();
+    sendMultipliers();
   }
-  if (anyFresh_ && preset_.ball) startLambda(layer, v);
   backend_.reluDual(layer.relu, signal_[layer.node],
                     anyFresh_ && !preset_.zeroSlopes ? fresh_.data() : nullptr, v, layer.dz, layer.value,
                     layer.distance2);
-  if (layer.source.layer >= 0) payBall(layer);
   if (shared) into(layer.pre, v);
   reached_[layer.pre] = 1;
 }
 
-/// Hands this layer's multiplier to the layer that its ball is a function of.
-void DualBatch::payBall(const Layer& layer) {
-  std::vector<float> lambda(rows());
-  backend_.read(layer.relu.lambda, lambda.data());
-  std::vector<double>& payment = layers_[layer.source.layer].payment;
-  for (int r = 0; r < rows(); ++r) payment[r] += layer.source.factor * (lambda[r] + layer.payment[r]);
+/// Hands every layer's multiplier to the layer that its ball is a function of.
+void DualBatch::payBalls() {
+  for (Layer& layer : layers_) layer.payment.assign(rows(), 0);
+  for (size_t k = layers_.size(); k-- > 0;) {
+    const Layer& layer = layers_[k];
+    if (layer.source.layer < 0) continue;
+    std::vector<double>& payment = layers_[layer.source.layer].payment;
+    for (int r = 0; r < rows(); ++r) payment[r] += layer.source.factor * (layer.lambda[r] + layer.payment[r]);
+  }
+}
+
+void DualBatch::sendMultipliers() {
+  buffer_.clear();
+  for (const Layer& layer : layers_) {
+    buffer_.insert(buffer_.end(), layer.lambda.begin(), layer.lambda.end());
+    for (const double payment : layer.payment) buffer_.push_back(static_cast<float>(payment));
+  }
+  const int layers = static_cast<int>(layers_.size());
+  if (layers > 0)
+    backend_.write(buffer_.data(), {given_.data + 2 * static_cast<size_t>(rows()), 2 * layers * blocks_});
+}
+
+void DualBatch::readSums() {
+  values_.resize((layers_.size() + 1) * rows());
+  backend_.read(sums_, values_.data());
+  if (!preset_.ball || layers_.empty()) return;
+  buffer_.resize(2 * layers_.size() * rows());
+  backend_.read(squares_, buffer_.data());
+  auto at = buffer_.begin();
+  for (Layer& layer : layers_) {
+    for (auto* values : {&layer.distance, &layer.passed}) {
+      values->assign(at, at + rows());
+      at += rows();
+    }
+  }
+}
+
+/// Where the rows of each layer lie among those of all.
+void DualBatch::divideMemory() {
+  const int layers = static_cast<int>(layers_.size());
+  const auto part = [&](Rows all, int index) { return blocksOf(all, index * blocks_, blocks_, lanes_); };
+  for (int k = 0; k < layers; ++k) {
+    Layer& layer = layers_[k];
+    layer.adam.step = part(given_, 0);
+    layer.adam.correction = part(given_, 1);
+    layer.relu.lambda = part(given_, 2 + 2 * k);
+    layer.distance2 = part(squares_, 2 * k);
+    if (layer.pays) {
+      layer.relu.payment = part(given_, 3 + 2 * k);
+      layer.relu.passed2 = part(squares_, 2 * k + 1);
+    }
+    layer.value = {sums_.data + static_cast<size_t>(k) * rows(), blocks_};
+  }
+  inputValue_ = {sums_.data + static_cast<size_t>(layers) * rows(), blocks_};
+  given_.blocks = (2 + 2 * layers) * blocks_;
+  squares_.blocks = 2 * layers * blocks_;
+  sums_.blocks = (layers + 1) * blocks_;
 }
 
 /// A fresh row's ball multiplier. Given the slopes, a layer's lambda touches only the layer's own concave
@@ -212,7 +258,6 @@ void DualBatch::startLambda(Layer& layer, View v) {
   std::vector<double> atZero(rows()), value(rows());
   backend_.norm2(signal_[layer.node], layer.distance2);
   backend_.read(layer.distance2, scale.data());
-  backend_.read(layer.relu.lambda, layer.lambda.data());
   const auto phi = [&](std::vector<double>& sums) {
     backend_.write(layer.lambda.data(), layer.relu.lambda);
     backend_.reluDual(layer.relu, signal_[layer.node], fresh_.data(), v, layer.dz, layer.value,
@@ -251,37 +296,32 @@ void DualBatch::startLambda(Layer& layer, View v) {
       }
     });
   }
-  backend_.write(layer.lambda.data(), layer.relu.lambda);
 }
 
 /// The fixed-point step; a multiplier at 0 cannot leave it by factors, so it starts anew where the minimiser
 /// has left the ball.
 void DualBatch::stepLambda(Layer& layer) {
-  std::vector<float> distance(rows());
-  backend_.read(layer.distance2, distance.data());
   if (preset_.boundless) {
     // No box holds phi where lambda vanishes: shrink it by halves at most.
     for (int r = 0; r < rows(); ++r) {
       if (!(layer.radius[r] > 0)) continue;
-      layer.lambda[r] *= std::max(std::sqrt(distance[r]) / layer.radius[r], 0.5f);
+      layer.lambda[r] *= std::max(std::sqrt(layer.distance[r]) / layer.radius[r], 0.5f);
     }
-    backend_.write(layer.lambda.data(), layer.relu.lambda);
     return;
   }
   allow(layer);
-  if (layer.source.layer < 0) {
-    backend_.lambdaStep(layer.distance2, layer.rho, layer.relu.lambda);
-  } else {
-    std::vector<float> lambda(rows());
-    for (int r = 0; r < rows(); ++r) {
-      const bool ball = layer.radius[r] > 0 && std::isfinite(layer.radius[r]);
-      lambda[r] = ball ? static_cast<float>(layer.lambda[r] * std::sqrt(distance[r] / layer.allowed[r])) : 0;
-    }
-    backend_.write(lambda.data(), layer.relu.lambda);
-  }
   for (int r = 0; r < rows(); ++r) {
-    if (layer.lambda[r] == 0 && distance[r] > layer.allowed[r] && layer.guess[r] > 0) {
-      backend_.put(layer.guess[r], 0, r, asView(layer.relu.lambda));
+    const float distance = layer.distance[r], radius = layer.radius[r];
+    const bool ball = radius > 0 && std::isfinite(radius);
+    float& lambda = layer.lambda[r];
+    if (lambda == 0 && distance > layer.allowed[r] && layer.guess[r] > 0) {
+      lambda = layer.guess[r];
+    } else if (!ball) {
+      lambda = 0;
+    } else if (layer.source.layer < 0) {
+      lambda *= std::sqrt(distance) / radius;
+    } else {
+      lambda = static_cast<float>(lambda * std::sqrt(distance / layer.allowed[r]));
     }
   }
 }
@@ -296,11 +336,8 @@ void DualBatch::allow(Layer& layer) {
     return;
   }
   const Layer& source = layers_[layer.source.layer];
-  std::vector<float> moved(rows()), passed(rows());
-  backend_.read(source.distance2, moved.data());
-  backend_.read(source.relu.passed2, passed.data());
   for (int r = 0; r < rows(); ++r) {
-    const double room = layer.source.factor * (source.allowed[r] - moved[r] + passed[r]);
+    const double room = layer.source.factor * (source.allowed[r] - source.distance[r] + source.passed[r]);
     const double least = kLeastRoom * layer.radius[r] * layer.radius[r];
     layer.allowed[r] = std::max(room, least);
   }
@@ -308,6 +345,9 @@ void DualBatch::allow(Layer& layer) {
 
 void DualBatch::ascend(const std::vector<float>& step, const std::vector<float>& correction) {
   const auto& network = images_.prepared().network;
+  buffer_ = step;
+  buffer_.insert(buffer_.end(), correction.begin(), correction.end());
+  if (!layers_.empty()) backend_.write(buffer_.data(), {given_.data, 2 * blocks_});
   auto layer = layers_.begin();
   for (int id : order_) {
     const Node& node = network.nodes[id];
@@ -324,14 +364,13 @@ void DualBatch::ascend(const std::vector<float>& step, const std::vector<float>&
         backend_.copy(forwardSignal(node.inputs[1]), signal_[id], Write::accumulate);
         break;
       case NodeKind::relu:
-        backend_.write(step.data(), layer->adam.step);
-        backend_.write(correction.data(), layer->adam.correction);
         backend_.reluAscend(layer->relu, forwardSignal(layer->pre), layer->dz, signal_[id], layer->adam);
-        if (preset_.ball) stepLambda(*layer);
         ++layer;
         break;
     }
   }
+  if (!preset_.ball) return;
+  for (Layer& each : layers_) stepLambda(each);  // while the device is at work
 }
 
 }  // namespace bulwark

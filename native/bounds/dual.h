@@ -75,10 +75,12 @@ class DualBatch {
     View dz;
     Rows rho, distance2;
     View bestSlope;
-    Rows bestLambda;
     Sums value;
-    std::vector<float> lambda, radius;  // host copies
-    std::vector<float> guess;           // where a multiplier starts that must leave 0
+    std::vector<float> radius;              // host copy
+    std::vector<float> lambda, bestLambda;  // the host's; the device gets them before each evaluation
+    std::vector<float> guess;               // where a multiplier starts that must leave 0
+    std::vector<float> distance, passed;    // of the last evaluation, squared
+    bool pays = false;                      // for later balls
     BallSource source;
     std::vector<double> payment;  // for the balls of the layers that have this one as their source
     std::vector<double> allowed;  // ||dz||^2 at which lambda stays as it is
@@ -88,7 +90,10 @@ class DualBatch {
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
   void stepLambda(Layer& layer);
-  void payBall(const Layer& layer);
+  void payBalls();
+  void sendMultipliers();
+  void readSums();
+  void divideMemory();
   void allow(Layer& layer);
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
@@ -112,9 +117,16 @@ class DualBatch {
   InputRegion input_;
   Rows bestInputLambda_;
   Sums inputValue_;
+  // Rows of all layers side by side, so that each way takes one copy: what evaluations read (step and
+  // correction, then lambda and payment by layer), and what they sum (distance2 and passed2 by layer;
+  // values).
+  Rows given_, squares_;
+  Sums sums_;
   std::vector<uint8_t> fresh_;
   bool anyFresh_ = false;
   std::vector<double> inputTerm_;
+  std::vector<double> values_;  // as sums_
+  std::vector<float> buffer_;
   Arena arena_;
 };
 

@@ -66,7 +66,6 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
                       layer.adam.second}) {
       move(view);
     }
-    moveRows(layer.relu.lambda);
     moveRows(layer.rho);
   }
   if (hasInputBox()) {
@@ -77,16 +76,18 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
   moveRows(input_.lambda);
   if (remembers_) {
     moveRows(bestInputLambda_);
-    for (Layer& layer : layers_) {
-      move(layer.bestSlope);
-      moveRows(layer.bestLambda);
-    }
+    for (Layer& layer : layers_) move(layer.bestSlope);
   }
   resize(blocks);
   for (Layer& layer : layers_) {
     backend_.read(layer.rho, layer.radius.data());
-    const std::vector<float> guess = layer.guess;
-    for (int r = 0; r < rows(); ++r) layer.guess[r] = source[r] < 0 ? 0 : guess[source[r]];
+    for (auto* values : {&layer.guess, &layer.lambda, &layer.bestLambda}) {
+      const std::vector<float> before = std::move(*values);
+      values->assign(rows(), 0);
+      for (int r = 0; r < rows(); ++r) {
+        if (source[r] >= 0) (*values)[r] = before[source[r]];
+      }
+    }
   }
 }
 
@@ -95,19 +96,15 @@ void DualBatch::resize(int blocks) {
   for (int id : order_) signal_[id].blocks = blocks;
   for (View* view : {&goal_, &staging_, &dx_, &scratch_, &input_.lower, &input_.upper}) view->blocks = blocks;
   for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
-  inputValue_.blocks = bestInputLambda_.blocks = blocks;
+  bestInputLambda_.blocks = blocks;
   for (Layer& layer : layers_) {
     for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
                        &layer.adam.first, &layer.adam.second, &layer.dz}) {
       view->blocks = blocks;
     }
-    for (Rows* row : {&layer.relu.lambda, &layer.relu.payment, &layer.relu.passed2, &layer.adam.step,
-                      &layer.adam.correction, &layer.rho, &layer.distance2}) {
-      row->blocks = blocks;
-    }
-    layer.value.blocks = blocks;
-    layer.bestSlope.blocks = layer.bestLambda.blocks = blocks;
+    layer.rho.blocks = layer.bestSlope.blocks = blocks;
   }
+  divideMemory();
   fresh_.resize(rows());
 }
 
@@ -193,7 +190,7 @@ void DualBatch::split(int row, const Split& split) {
 void DualBatch::start(int row, const Multipliers& multipliers) {
   for (size_t k = 0; k < layers_.size(); ++k) {
     backend_.writeRow(multipliers.slope[k].data(), row, layers_[k].relu.slope);
-    backend_.put(multipliers.lambda[k], 0, row, asView(layers_[k].relu.lambda));
+    layers_[k].lambda[row] = multipliers.lambda[k];
     layers_[k].guess[row] = multipliers.guess[k];
   }
   backend_.put(multipliers.inputLambda, 0, row, asView(input_.lambda));
@@ -201,17 +198,21 @@ void DualBatch::start(int row, const Multipliers& multipliers) {
 }
 
 void DualBatch::remember(const std::vector<int32_t>& which) {
-  for (const Layer& layer : layers_) {
+  for (Layer& layer : layers_) {
     backend_.gather(layer.relu.slope, which.data(), layer.bestSlope);
-    backend_.gather(layer.relu.lambda, which.data(), layer.bestLambda);
+    for (size_t r = 0; r < which.size(); ++r) {
+      if (which[r] >= 0) layer.bestLambda[r] = layer.lambda[which[r]];
+    }
   }
   backend_.gather(input_.lambda, which.data(), bestInputLambda_);
 }
 
 void DualBatch::recall(const std::vector<int32_t>& which) {
-  for (const Layer& layer : layers_) {
+  for (Layer& layer : layers_) {
     backend_.gather(layer.bestSlope, which.data(), layer.relu.slope);
-    backend_.gather(layer.bestLambda, which.data(), layer.relu.lambda);
+    for (size_t r = 0; r < which.size(); ++r) {
+      if (which[r] >= 0) layer.lambda[r] = layer.bestLambda[which[r]];
+    }
   }
   backend_.gather(bestInputLambda_, which.data(), input_.lambda);
 }
