@@ -18,7 +18,11 @@ struct Context {
   /// check(error <= tolerance), and the largest error seen under this name is printed with the verdict.
   void error(const std::string& what, double error, double tolerance);
 
+  /// The test cannot run here.
+  void skip(const std::string& reason);
+
   int failures = 0;
+  std::string skipped;  // why, where it did
   std::string worst;
   double worstRatio = -1;
 };

@@ -1,30 +1,37 @@
-// An affine operator on the device.
+// An affine operator with its weights on the device.
 #pragma once
 
 #include <memory>
-#include <vector>
+#include <variant>
 
-#include "kernels/cuda/memory.h"
+#include "kernels/cuda/diagonal.h"
+#include "kernels/cuda/tap_plan.h"
 
 namespace bulwark::BULWARK_CUDA {
 
 class CudaAffinePlan final : public AffinePlan {
  public:
+  /// Packs and uploads; complete when it returns. Throws DeviceMemoryError.
   CudaAffinePlan(const Affine& affine, const std::shared_ptr<Memory>& memory);
 
-  /// Enqueues; throws std::invalid_argument for views of other sizes.
+  /// Enqueue. Throw std::invalid_argument for views of other sizes.
   void apply(cudaStream_t stream, Pass pass, View in, View out, Write write) const;
   void addBias(cudaStream_t stream, View y) const;
 
  private:
-  /// y[i] (+)= sum over entries [start[i], start[i + 1]) of weight * x[source].
-  struct Rows {
-    Array<int> start, source;
-    Array<float> weight;
+  struct Taps {
+    TapPlan forward, magnitude, adjoint;
   };
-  int in_ = 0, out_ = 0;
-  Rows forward_, adjoint_, magnitude_;
-  Array<float> bias_;
+  struct Diagonal {
+    Array<float> factors, magnitudes;
+  };
+  struct Selection {
+    FeatureLists forward, adjoint;
+  };
+
+  int in_, out_;
+  std::variant<Diagonal, Selection, Taps> operator_;
+  Array<float> bias_;  // empty: none
 };
 
 }  // namespace bulwark::BULWARK_CUDA

@@ -12,6 +12,14 @@ namespace bulwark::BULWARK_CUDA {
 /// Throws DeviceMemoryError or DeviceError that names the failure and `what` was asked for.
 void require(cudaError_t status, const char* what);
 
+/// Lets a kernel be launched with this much dynamic shared memory. Needed once for more than 48 KiB.
+template <typename... Parameters>
+void allowShared(void (*kernel)(Parameters...), size_t bytes) {
+  require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+          "shared memory of a kernel");
+}
+
 /// kernel(arguments...) on `stream`; an empty grid starts nothing. Returns before the kernel has run.
 template <typename... Parameters, typename... Arguments>
 void launchShared(cudaStream_t stream, size_t sharedBytes, void (*kernel)(Parameters...), dim3 grid,

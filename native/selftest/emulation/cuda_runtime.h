@@ -126,6 +126,7 @@ enum cudaError_t {
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 inline constexpr unsigned cudaStreamNonBlocking = 1;
 enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrComputeCapabilityMinor = 76 };
@@ -144,6 +145,7 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs;
 };
 
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value);
 const char* cudaGetErrorName(cudaError_t);
 const char* cudaGetErrorString(cudaError_t);
 cudaError_t cudaGetLastError();
@@ -165,12 +167,16 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
 
 namespace bulwark::emulation {
+/// Up to 48 KiB of dynamic shared memory, more only after cudaFuncSetAttribute.
+bool sharedAllowed(const void* kernel, size_t bytes);
 cudaError_t enqueue(const cudaLaunchConfig_t& config, std::function<void()> kernel);
 }  // namespace bulwark::emulation
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
+  if (!bulwark::emulation::sharedAllowed(reinterpret_cast<const void*>(kernel), config->dynamicSmemBytes))
+    return cudaErrorInvalidValue;
   return bulwark::emulation::enqueue(
       *config, [kernel, ... copies = static_cast<Parameters>(std::forward<Arguments>(arguments))] {
         kernel(copies...);

@@ -39,6 +39,7 @@ struct World {
   std::mutex mutex;
   std::map<char*, size_t> device;
   std::map<char*, size_t> pinned;
+  std::map<const void*, size_t> sharedLimits;  // of dynamic shared memory, by kernel
   size_t taken = 0;
   bool broken = false;
 };
@@ -77,6 +78,13 @@ bool guardsIntact() {
   return !std::exchange(all.broken, false);
 }
 
+bool sharedAllowed(const void* kernel, size_t bytes) {
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  const auto found = all.sharedLimits.find(kernel);
+  return bytes <= (found == all.sharedLimits.end() ? size_t{48} << 10 : found->second);
+}
+
 cudaError_t enqueue(const cudaLaunchConfig_t& config, std::function<void()> kernel) {
   if (!runnable(config.gridDim, config.blockDim, config.dynamicSmemBytes))
     return cudaErrorInvalidConfiguration;
@@ -87,6 +95,16 @@ cudaError_t enqueue(const cudaLaunchConfig_t& config, std::function<void()> kern
 }
 
 }  // namespace bulwark::emulation
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  // What compute capability 8.6 has, the least of those that run the kernels.
+  constexpr int kMost = 99 << 10;
+  if (value < 0 || value > kMost) return cudaErrorInvalidValue;
+  World& all = world();
+  const std::lock_guard lock(all.mutex);
+  all.sharedLimits[kernel] = static_cast<size_t>(value);
+  return cudaSuccess;
+}
 
 const char* cudaGetErrorName(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorOfTheEmulation";
