@@ -75,8 +75,10 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
   }
 
   const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
+  DualPreset preset = presetOf(options.method);
+  if (options.coefficients) preset.coupled = false;  // what the input pays is no part of an affine bound
   const AscentOptions ascent{
-      .iterations = presetOf(options.method).climbs ? options.iterations : 0,
+      .iterations = preset.climbs ? options.iterations : 0,
       .learningRate = options.learningRate,
       .decay = options.decay,
       .stopWhenProven = options.stopWhenProven,
@@ -96,7 +98,7 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
              result);
     } else {
       moveClaims(*images, first, result.boxes);
-      append(boundRows(source, *images, workers, output, presetOf(options.method), ascent, stopOrLate, report,
+      append(boundRows(source, *images, workers, output, preset, ascent, stopOrLate, report,
                        {.coefficients = options.coefficients, .multipliers = options.multipliers}),
              region, first, count, rowCount, inputs, result);
     }

@@ -17,6 +17,7 @@ std::vector<BallSource> ballSources(const Network& network, const Norms& norms,
     const auto found = std::find(relus.begin(), relus.end(), node);
     BallSource source;
     if (found != relus.end()) source = {static_cast<int>(found - relus.begin()), norm * norm};
+    if (node == 0) source = {BallSource::input, norm * norm};
     sources.push_back(source);
   }
   return sources;

@@ -18,9 +18,10 @@
 
 namespace bulwark {
 
-/// ||dz_k||^2 <= factor ||dx_layer||^2; layer -1: only the radius is known.
+/// ||dz_k||^2 <= factor ||dx_layer||^2; layer `input`: dx of the input; `none`: only the radius is known.
 struct BallSource {
-  int layer = -1;  // position in the list of ReLUs
+  static constexpr int none = -1, input = -2;
+  int layer = none;  // position in the list of ReLUs
   double factor = 0;
 };
 

@@ -10,11 +10,6 @@ namespace {
 /// Evaluations that place a fresh row's ball multiplier: at the scale guess, then at the fixed-point step
 /// from it.
 constexpr int kStartSteps = 2;
-/// Updates of the clipped ball's multiplier per evaluation: the ascent goes on from the last one's, fixed
-/// slopes get one chance.
-constexpr int kInputSteps = 2;
-constexpr int kInputStepsAtOnce = 8;
-
 /// Holds phi at its point where the ball is one and no box does; any value is sound.
 constexpr float kPointLambda = 1e18f;
 
@@ -64,6 +59,8 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
     for (size_t k = 0; k < layers_.size(); ++k) {
       layers_[k].source = sources[k];
       if (sources[k].layer >= 0) layers_[sources[k].layer].pays = true;
+      const bool read = sources[k].layer == BallSource::input && images.input().kind == InputKind::l2;
+      if (preset.coupled && read && coupled_ < 0) coupled_ = static_cast<int>(k);
     }
   }
   for (Layer& layer : layers_) {
@@ -93,6 +90,13 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   arena_.reserve(squares_, 2 * layers * blocks);
   arena_.reserve(sums_, (layers + 1) * blocks);
   if (remembers) arena_.reserve(bestInputLambda_, blocks);
+  if (coupled_ >= 0) {
+    layers_[coupled_].coupled = true;
+    for (int id = layers_[coupled_].pre; id > 0; id = nodes[id].inputs[0]) path_.insert(path_.begin(), id);
+    arena_.reserve(pulled_, in, blocks);
+    arena_.reserve(keep_, blocks);
+    arena_.reserve(deflect_, blocks);
+  }
   const int goals = nodes[target].shape.size();
   arena_.reserve(staging_, goals, blocks);
   if (targetIsRelu_) arena_.reserve(goal_, goals, blocks);
@@ -126,12 +130,12 @@ void DualBatch::evaluate(std::vector<double>& value) {
     for (int r = 0; r < rows(); ++r) {
       const double rho = layer.radius[r];
       const double lambda = layer.lambda[r] + layer.payment[r];
-      const double ball = layer.source.layer < 0 && lambda > 0 ? 0.5 * lambda * rho * rho : 0;
+      const bool own = layer.source.layer < 0 && !layer.coupled;
+      const double ball = own && lambda > 0 ? 0.5 * lambda * rho * rho : 0;
       value[r] += part[r] - ball;
     }
     part += rows();
   }
-  inputTerm_.assign(part, part + rows());
   for (int r = 0; r < rows(); ++r) value[r] += inputTerm_[r];
   std::fill(fresh_.begin(), fresh_.end(), 0);
   anyFresh_ = false;
@@ -163,8 +167,7 @@ void DualBatch::backward() {
         reluBackward(layers_[--layer]);
         break;
       case NodeKind::input:
-        backend_.inputDual(input_, signal_[id], preset_.climbs ? kInputSteps : kInputStepsAtOnce, dx_,
-                           inputValue_);
+        inputBackward();
         break;
     }
   }
@@ -314,11 +317,13 @@ void DualBatch::stepLambda(Layer& layer) {
     const float distance = layer.distance[r], radius = layer.radius[r];
     const bool ball = radius > 0 && std::isfinite(radius);
     float& lambda = layer.lambda[r];
-    if (lambda == 0 && distance > layer.allowed[r] && layer.guess[r] > 0) {
+    // A ball that the input pays may gain from a little earlier on, but not from as much as the guess.
+    const double leaves = layer.coupled ? static_cast<double>(radius) * radius : layer.allowed[r];
+    if (lambda == 0 && distance > leaves && layer.guess[r] > 0) {
       lambda = layer.guess[r];
     } else if (!ball) {
       lambda = 0;
-    } else if (layer.source.layer < 0) {
+    } else if (layer.source.layer < 0 && !layer.coupled) {
       lambda *= std::sqrt(distance) / radius;
     } else {
       lambda = static_cast<float>(lambda * std::sqrt(distance / layer.allowed[r]));
@@ -330,16 +335,18 @@ void DualBatch::stepLambda(Layer& layer) {
 /// rho^2 for a ball of its own, and for a chained one what passes its source, but that the source's minimiser
 /// may lie outside or well inside of what it is allowed itself.
 void DualBatch::allow(Layer& layer) {
+  const auto least = [&](int r) { return kLeastRoom * layer.radius[r] * layer.radius[r]; };
   if (layer.source.layer < 0) {
-    for (int r = 0; r < rows(); ++r)
-      layer.allowed[r] = static_cast<double>(layer.radius[r]) * layer.radius[r];
+    for (int r = 0; r < rows(); ++r) {
+      const double whole = static_cast<double>(layer.radius[r]) * layer.radius[r];
+      layer.allowed[r] = layer.coupled ? std::max(layer.allowed[r], least(r)) : whole;
+    }
     return;
   }
   const Layer& source = layers_[layer.source.layer];
   for (int r = 0; r < rows(); ++r) {
     const double room = layer.source.factor * (source.allowed[r] - source.distance[r] + source.passed[r]);
-    const double least = kLeastRoom * layer.radius[r] * layer.radius[r];
-    layer.allowed[r] = std::max(room, least);
+    layer.allowed[r] = std::max(room, least(r));
   }
 }
 

@@ -82,11 +82,18 @@ class DualBatch {
     std::vector<float> distance, passed;    // of the last evaluation, squared
     bool pays = false;                      // for later balls
     BallSource source;
+    bool coupled = false;         // the input pays its ball (coupling.h)
     std::vector<double> payment;  // for the balls of the layers that have this one as their source
     std::vector<double> allowed;  // ||dz||^2 at which lambda stays as it is
   };
 
+  /// Updates of the clipped ball's multiplier per evaluation: the ascent goes on from the last one's, fixed
+  /// slopes get one chance.
+  static constexpr int kInputSteps = 2, kInputStepsAtOnce = 8;
+
   void backward();
+  void inputBackward();
+  void coupleInput();
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
   void stepLambda(Layer& layer);
@@ -122,6 +129,11 @@ class DualBatch {
   // values).
   Rows given_, squares_;
   Sums sums_;
+  // Where the input pays the ball of a layer (coupling.h): which, and the affine nodes in between.
+  int coupled_ = -1;
+  std::vector<int> path_;
+  View pulled_;
+  Rows keep_, deflect_;
   std::vector<uint8_t> fresh_;
   bool anyFresh_ = false;
   std::vector<double> inputTerm_;

@@ -94,8 +94,9 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
 void DualBatch::resize(int blocks) {
   blocks_ = blocks;
   for (int id : order_) signal_[id].blocks = blocks;
-  for (View* view : {&goal_, &staging_, &dx_, &scratch_, &input_.lower, &input_.upper}) view->blocks = blocks;
-  for (Rows* row : {&input_.eps, &input_.lambda}) row->blocks = blocks;
+  for (View* view : {&goal_, &staging_, &dx_, &pulled_, &scratch_, &input_.lower, &input_.upper})
+    view->blocks = blocks;
+  for (Rows* row : {&input_.eps, &input_.lambda, &keep_, &deflect_}) row->blocks = blocks;
   bestInputLambda_.blocks = blocks;
   for (Layer& layer : layers_) {
     for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,

@@ -36,6 +36,7 @@ struct DualPreset {
   SlopeRule rule = SlopeRule::box;
   bool ball = false;        // lambda free; otherwise 0
   bool chained = false;     // balls are paid by the layer before (chain.h)
+  bool coupled = false;     // and that of the first layer by the input (coupling.h)
   bool boundless = false;   // phi over all of R, the box only chooses slopes
   bool climbs = false;      // multipliers are optimised over many evaluations
   bool zeroSlopes = false;  // start from v = 0 instead of CROWN's slopes: interval bounds of the last ReLUs
@@ -49,7 +50,7 @@ inline DualPreset presetOf(Method method) {
     case Method::sdpCrown:
       return {.ball = true, .boundless = true, .climbs = true};
     case Method::joint:
-      return {.rule = SlopeRule::free, .ball = true, .chained = true, .climbs = true};
+      return {.rule = SlopeRule::free, .ball = true, .chained = true, .coupled = true, .climbs = true};
     case Method::alphaCrown:
       return {.climbs = true};
     default:

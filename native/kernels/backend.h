@@ -166,6 +166,8 @@ class Backend {
   /// value[r] = min of a^T dx over the region (a lower bound of it where clipped l2 multipliers are not yet
   /// exact), dx: the minimiser. `steps` updates of the clipped l2 multiplier precede the evaluation.
   virtual void inputDual(InputRegion region, View a, int steps, View dx, Sums value) = 0;
+  /// dx <- keep[r] dx + add[r] pulled, but where dx lies at an end of a clip range.
+  virtual void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) = 0;
 
   // --- boxes, as [lower, upper] around a nominal value ---
   /// mid/radius of a deviation box, for Pass::forward and Pass::magnitude.

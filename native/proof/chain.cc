@@ -6,6 +6,21 @@
 #include "proof/rounding.h"
 
 namespace bulwark::proof {
+namespace {
+
+/// (a + delta)^2 <= stretch a^2 + rest for 0 <= a <= reach: t = delta / a at the largest a, where nothing is
+/// then lost.
+struct Stretched {
+  double stretch = 1, rest = 0;
+};
+
+Stretched stretched(double delta, double reach) {
+  if (!(delta > 0)) return {};
+  const double t = std::clamp(delta / reach, 0x1p-60, 0x1p60);
+  return {up(1 + t), up(delta * delta * (1 + 1 / t))};
+}
+
+}  // namespace
 
 BallChain ballChain(const ProofNetwork& network, const ImageFacts& facts, int pre) {
   double norm = 1, drift = 0;
@@ -16,13 +31,28 @@ BallChain ballChain(const ProofNetwork& network, const ImageFacts& facts, int pr
     node = network.composition(node).start;
   }
   if (network.network().nodes[node].kind != NodeKind::relu || !std::isfinite(norm)) return {};
-  BallChain chain{node, up(norm * norm), 0};
-  const double reach = norm * facts.at(node).rho;
-  // t = delta / a at the largest a, where nothing is then lost.
-  if (drift > 0) {
-    const double t = std::clamp(drift / reach, 0x1p-60, 0x1p60);
-    chain = {node, up(chain.square * (1 + t)), up(drift * drift * (1 + 1 / t))};
+  const Stretched by = stretched(drift, norm * facts.at(node).rho);
+  return {node, up(norm * norm * by.stretch), by.rest};
+}
+
+InputChain inputChain(const ProofNetwork& network, const ImageFacts& facts, int pre) {
+  InputChain chain;
+  chain.norm = 1;
+  double drift = 0;
+  for (int node = pre; node > 0;) {
+    if (network.network().nodes[node].kind != NodeKind::affine) return {};
+    const Composition& composition = network.composition(node);
+    drift = up(drift + chain.norm * facts.at(node).drift);
+    chain.norm = up(chain.norm * composition.norm);
+    for (int each = node; each > composition.start; each = network.network().nodes[each].inputs[0])
+      chain.path.insert(chain.path.begin(), each);
+    node = composition.start;
   }
+  if (!std::isfinite(chain.norm)) return {};
+  const double reach = chain.norm * facts.at(0).rho;
+  const Stretched by = stretched(up(drift + chain.norm * facts.at(0).step), reach);
+  chain.stretch = by.stretch;
+  chain.rest = by.rest;
   return chain;
 }
 

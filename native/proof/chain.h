@@ -5,6 +5,8 @@
 // delta the drift of the nominal run; and (a + delta)^2 <= (1 + t) a^2 + (1 + 1 / t) delta^2 for every t > 0.
 #pragma once
 
+#include <vector>
+
 #include "proof/facts.h"
 
 namespace bulwark::proof {
@@ -16,5 +18,15 @@ struct BallChain {
 };
 
 BallChain ballChain(const ProofNetwork&, const ImageFacts&, int pre);
+
+/// The same where z = C x + b for inputs x: || z - zhat ||_2^2 <= stretch || C (x - center) ||_2^2 + rest for
+/// the x of the region, before they are rounded to float32.
+struct InputChain {
+  std::vector<int> path;  // the affine nodes of C, in order; empty: something else comes first
+  double norm = 0;        // >= || C ||_2
+  double stretch = 1, rest = 0;
+};
+
+InputChain inputChain(const ProofNetwork&, const ImageFacts&, int pre);
 
 }  // namespace bulwark::proof

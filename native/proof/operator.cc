@@ -110,6 +110,17 @@ ProductCall Operator::Plan::call(const double* in, double* out) const {
   return {tiles.data(), static_cast<int>(tiles.size()), segments.data(), weights.data(), in, out};
 }
 
+void Operator::forward(const KernelTable& kernels, const double* x, double* y) const {
+  if (!forward_.tiles.empty()) return kernels.product(forward_.call(x, y));
+  for (size_t i = 0; i < diagonal_.size(); ++i) {
+    for (int lane = 0; lane < kLanes; ++lane) y[i * kLanes + lane] = diagonal_[i] * x[i * kLanes + lane];
+  }
+  for (size_t o = 0; o < source_.size(); ++o) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      y[o * kLanes + lane] = source_[o] < 0 ? 0 : x[static_cast<size_t>(source_[o]) * kLanes + lane];
+  }
+}
+
 void Operator::adjoint(const KernelTable& kernels, const double* y, double* x) const {
   if (!adjoint_.tiles.empty()) return kernels.product(adjoint_.call(y, x));
   for (size_t i = 0; i < diagonal_.size(); ++i) {

@@ -12,6 +12,8 @@ class Operator {
  public:
   explicit Operator(const Affine&);
 
+  /// y = A x for rows in kLanes lanes, without the bias.
+  void forward(const KernelTable&, const double* x, double* y) const;
   /// x = A^T y for rows in kLanes lanes.
   void adjoint(const KernelTable&, const double* y, double* x) const;
   /// kMixedLanes lanes: y = A x in the first half of them, |A| x in the second.

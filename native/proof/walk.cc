@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proof/chain.h"
+#include "proof/coupling.h"
 #include "proof/input_term.h"
 #include "proof/lane_images.h"
 #include "proof/rounding.h"
@@ -40,6 +41,7 @@ class Walk {
     const std::vector<int>& below = network_.relusBelow(claims_[0]->target);
     int layer = static_cast<int>(below.size());
     if (!byBox_) payment_.assign(network_.relus().size(), {});
+    if (!byBox_) findCoupled(below);
     for (int id = target_; id > 0; --id) {
       if (!signal_[id]) continue;
       const Node& node = network_.network().nodes[id];
@@ -134,7 +136,7 @@ class Walk {
     kernels_.relu({network_.size(id), images_.own(), signal_[id].get(), v.get(), slope, lambda_, inverse_,
                    pays ? payment : nullptr, stiff_, stiffInverse_, lower.data, upper.data, zhat.data,
                    reach.data, splits.data(), static_cast<int>(splits.size()), sum_, magnitude_});
-    payBalls(pre, payment);
+    payBalls(pre, relu, payment);
     hand(std::move(v), pre);
   }
 
@@ -147,7 +149,14 @@ class Walk {
   }
 
   /// Where the ball of a pre-activation follows from a ReLU before it, that pays; else the bound does.
-  void payBalls(int pre, const double* payment) {
+  void payBalls(int pre, int relu, const double* payment) {
+    if (relu == coupled_) {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const double lambda = lambda_[lane] + payment[lane];
+        coupling_[lane] = lambda > 0 ? up(lambda) : 0;
+      }
+      return;
+    }
     const auto& relus = network_.relus();
     BallChain chain;
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -158,6 +167,41 @@ class Walk {
       if (chain.relu < 0) continue;
       const auto source = std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin();
       payment_[source][lane] = up(payment_[source][lane] + lambda * chain.square);
+    }
+  }
+
+  /// The first ReLU that reads the input through affine nodes alone: the input's term can pay its ball.
+  void findCoupled(const std::vector<int>& below) {
+    if (images_[0].input().kind != InputKind::l2) return;
+    for (const int relu : below) {
+      const int pre = network_.network().nodes[network_.relus()[relu]].inputs[0];
+      if (inputChain(network_, images_[0], pre).path.empty()) continue;
+      coupled_ = relu;
+      coupledPre_ = pre;
+      return;
+    }
+  }
+
+  /// What is left of the input's minimum once it has paid that ball, by its radius or with what moves it.
+  void payFromInput(double slack, double* minimum) {
+    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
+    if (std::none_of(coupling_, coupling_ + kLanes, [](double each) { return each > 0; })) return;
+    double stretched[kLanes], rest[kLanes], together[kLanes];
+    InputChain chain;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (lane == 0 || &images_[lane] != &images_[lane - 1])
+        chain = inputChain(network_, images_[lane], coupledPre_);
+      const double lambda = coupling_[lane], rho = images_[lane].at(coupledPre_).rho;
+      stretched[lane] = lambda > 0 ? up(lambda * chain.stretch) : 0;
+      rest[lane] = up(0.5 * lambda * chain.rest);
+      together[lane] = -kInfinity;
+      if (lambda > 0) minimum[lane] = below(minimum[lane] - up(0.5 * lambda * up(rho * rho)));
+    }
+    coupledMinimum(network_, kernels_, images_, chain.path, chain.norm, signal_[0].get(), stretched, lambda_,
+                   buffers_, together);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const double less = below(together[lane] - rest[lane]);
+      if (coupling_[lane] > 0 && less > minimum[lane]) minimum[lane] = less;
     }
   }
 
@@ -253,7 +297,7 @@ class Walk {
         // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
         lambda_[lane] = sloped || byBox_ ? 0 : claims_[lane]->multipliers->inputLambda;
       }
-      inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
+      payFromInput(slack, minimum);
     }
     for (size_t lane = 0; lane < count; ++lane) bounds[lane] = boundOf(lane, minimum[lane], slack);
     if (affine.empty()) return;
@@ -289,6 +333,9 @@ class Walk {
   /// Lane by lane, what each ReLU of the network pays for the balls of those already passed.
   std::vector<std::array<double, kLanes>> payment_;
   bool vacuous_[kLanes] = {};
+  /// Where the input pays the ball of a ReLU: which, its pre-activation, and by which multiplier.
+  int coupled_ = -1, coupledPre_ = -1;
+  double coupling_[kLanes] = {};
 };
 
 }  // namespace

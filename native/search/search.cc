@@ -56,9 +56,10 @@ class Search {
     RowResults results;
   };
   Climbed climbed(std::vector<Branch> branches, int steps, int candidates) {
-    return climbed(std::move(branches), steps, candidates, options_.decay);
+    return climbed(std::move(branches), steps, candidates, options_.decay, preset_);
   }
-  Climbed climbed(std::vector<Branch> branches, int steps, int candidates, double decay) {
+  Climbed climbed(std::vector<Branch> branches, int steps, int candidates, double decay,
+                  const DualPreset& preset) {
     SubproblemRows rows(source_, std::move(branches), candidates);
     const AscentOptions ascent{.iterations = steps,
                                .learningRate = options_.learningRate,
@@ -67,7 +68,7 @@ class Search {
                                .headroom = options_.headroom,
                                .keepsBest = options_.ownBounds};
     RowResults results =
-        boundRows(rows, images_, workers_, target_, preset_, ascent, stop_, {}, {.multipliers = true}, &rows);
+        boundRows(rows, images_, workers_, target_, preset, ascent, stop_, {}, {.multipliers = true}, &rows);
     return {std::move(rows), std::move(results)};
   }
 
@@ -189,8 +190,11 @@ class Search {
     constexpr int kLonger = 20;
     if (bare_.empty()) return;
     const std::vector<double> bounds = std::exchange(bareBounds_, {});
+    // No ball helps a convex problem, and without the input's payment steps are gradients.
+    DualPreset preset = preset_;
+    preset.coupled = false;
     const Climbed last = climbed(std::exchange(bare_, {}), kLonger * options_.steps, 0,
-                                 std::pow(options_.decay, 1.0 / kLonger));
+                                 std::pow(options_.decay, 1.0 / kLonger), preset);
     for (long i = 0; i < last.rows.count(); ++i) {
       const Branch& branch = last.rows.branch(i);
       const double bound = better(bounds[i], last.results.lower[i]);

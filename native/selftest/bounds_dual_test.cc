@@ -92,14 +92,17 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
   int moved = 0, lambdas = 0;
   eachCase(random, [&](const Case& each) {
     if (!each.preset.climbs) return;
+    // With the input's payment the step is only nearly along the gradient (coupling_test.cc).
+    DualPreset preset = each.preset;
+    preset.coupled = false;
     const ReadyImages ready(each.network, backend, each.region, each.region.kind != InputKind::box);
     const int target = static_cast<int>(each.network.nodes.size()) - 1;
-    ReadyRows rows(random, ready.images, backend, 1, each.preset);
+    ReadyRows rows(random, ready.images, backend, 1, preset);
     std::vector<double> value;
     rows.batch.evaluate(value);
     const int row = choose(random, 0, rows.batch.rows() - 1);
     const DualProblem problem = problemOf(ready.images, backend, each.region, rows.image[row], target,
-                                          rows.c[row], each.preset, rows.batch.relus());
+                                          rows.c[row], preset, rows.batch.relus());
     const Multipliers before = rows.batch.multipliers({row})[0];
     const DualPoint point = pointOf(before);
     const DualValue at = evaluateDual(problem, point);

@@ -69,6 +69,46 @@ std::vector<double> inputMinimum(const DualProblem& problem, const std::vector<d
   return x;
 }
 
+/// What the input's term becomes where it also pays lambda / 2 ||C dx||^2: by Gauss and Radau's rule with the
+/// node h = lambda * layer.factor, and the best mu by golden section. Adds what it is more than `apart`, the
+/// term without.
+void couple(const DualProblem& problem, const KnownLayer& layer, double lambda, double lambda0,
+            const std::vector<double>& x, const std::vector<double>& a, Total& total) {
+  const Network& network = *problem.network;
+  const double ball = problem.eps * problem.eps, h = lambda * layer.factor;
+  const auto square = [](const std::vector<double>& v) {
+    double sum = 0;
+    for (const double value : v) sum += value * value;
+    return sum;
+  };
+  if (!problem.clipped && ball > 0) lambda0 = std::sqrt(square(a)) / problem.eps;
+  std::vector<double> part(x.size());
+  for (size_t i = 0; i < part.size(); ++i) part[i] = -lambda0 * (x[i] - problem.center[i]);
+  const double m0 = square(part);
+  if (!(m0 > 0) || !(ball > 0)) return total.add(-0.5 * h * ball);
+  std::vector<double> there = part;
+  const auto affine = [&](int node) -> const Affine& { return network.affines[network.nodes[node].affine]; };
+  for (const int node : layer.path) {
+    const std::vector<double> bias = biasOf(affine(node));
+    there = reference::apply(affine(node), there.data());
+    for (size_t i = 0; i < there.size(); ++i) there[i] -= bias[i];
+  }
+  const double m1 = lambda * square(there);
+  for (size_t i = layer.path.size(); i-- > 0;)
+    there = reference::applyAdjoint(affine(layer.path[i]), there.data());
+  const double m2 = lambda * lambda * square(there);
+  const double gap = h * m0 - m1, spread = h * gap - (h * m1 - m2);
+  const double t = gap > 0 ? (h * m1 - m2) / gap : 0, w = spread > 0 ? std::min(gap * gap / spread, m0) : 0;
+  const auto spent = [&](double mu) { return w / (mu - t) + (m0 - w) / (mu - h) + mu * ball; };
+  double low = (1 + 1e-6) * h, high = h + 2 * std::sqrt(m0) / problem.eps;
+  for (int step = 0; step < 100; ++step) {
+    const double left = low + 0.382 * (high - low), right = low + 0.618 * (high - low);
+    (spent(left) < spent(right) ? high : low) = spent(left) < spent(right) ? right : left;
+  }
+  total.add(0.5 * lambda0 * (ball + m0 / (lambda0 * lambda0)));
+  total.add(-0.5 * spent(low));
+}
+
 }  // namespace
 
 double Phi::objective(double z) const {
@@ -107,6 +147,7 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
   result.z.resize(problem.layers.size());
   result.payment.assign(problem.layers.size(), 0);
   Total total;
+  int coupled = -1;  // the layer whose ball the input pays
   for (int id = problem.target, k = static_cast<int>(problem.layers.size()); id >= 0; --id) {
     const Node& node = network.nodes[id];
     if (gradient[id].empty()) continue;
@@ -135,12 +176,18 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
       }
       if (layer.source >= 0) {
         result.payment[layer.source] += layer.factor * lambda;
+      } else if (!layer.path.empty()) {
+        coupled = k;
       } else if (lambda > 0) {
         total.add(-0.5 * lambda * layer.rho * layer.rho);
       }
       accumulate(gradient[node.inputs[0]], v);
     } else {
       result.x = inputMinimum(problem, gradient[id], point.inputLambda, total);
+      if (coupled < 0) continue;
+      const double lambda = point.lambda[coupled] + result.payment[coupled];
+      if (lambda > 0)
+        couple(problem, problem.layers[coupled], lambda, point.inputLambda, result.x, gradient[id], total);
     }
   }
   result.bound = total.sum;
@@ -188,12 +235,19 @@ DualGradient dualGradient(const DualProblem& problem, const DualPoint& point, co
 namespace {
 
 /// The ReLU that a layer reads through affine operators, and the square of their norms' product.
-void chain(const Prepared& prepared, const std::vector<int>& relus, KnownLayer& layer) {
+void chain(const Prepared& prepared, const std::vector<int>& relus, bool mayCouple, KnownLayer& layer) {
   const std::vector<Node>& nodes = prepared.network.nodes;
   int from = nodes[layer.relu].inputs[0];
   double factor = 1;
-  for (; nodes[from].kind == NodeKind::affine; from = nodes[from].inputs[0])
+  std::vector<int> path;
+  for (; nodes[from].kind == NodeKind::affine; from = nodes[from].inputs[0]) {
+    path.insert(path.begin(), from);
     factor *= std::pow(prepared.norms().spectral[nodes[from].affine], 2);
+  }
+  if (from == 0 && mayCouple) {
+    layer.path = path;
+    layer.factor = factor;
+  }
   for (size_t k = 0; k < relus.size(); ++k) {
     if (relus[k] != from) continue;
     layer.source = static_cast<int>(k);
@@ -222,7 +276,10 @@ DualProblem problemOf(const Images& images, Backend& backend, const Region& regi
   for (const int relu : relus) {
     const int pre = network.nodes[relu].inputs[0];
     KnownLayer layer{relu, nominal[pre], nominal[pre], nominal[pre], images.rho(pre, image)};
-    if (preset.chained && std::isfinite(layer.rho)) chain(images.prepared(), relus, layer);
+    const auto pays = [](const KnownLayer& each) { return !each.path.empty(); };
+    const bool mayCouple = preset.coupled && region.kind == InputKind::l2 &&
+                           std::none_of(problem.layers.begin(), problem.layers.end(), pays);
+    if (preset.chained && std::isfinite(layer.rho)) chain(images.prepared(), relus, mayCouple, layer);
     std::vector<float> lower, upper;
     images.readBox(backend, pre, lower, upper);
     const size_t features = layer.zhat.size();

@@ -34,6 +34,8 @@ struct KnownLayer {
   // pays.
   int source = -1;
   double factor = 0;
+  // The same with the input's deviation, which pays: the affine nodes in between, in order; empty: not so.
+  std::vector<int> path{};
 };
 
 /// min c^T z_target over one image's region, and what is known about the layers between.

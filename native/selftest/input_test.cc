@@ -175,6 +175,33 @@ const Test clippedL1Test("inputDual, clipped l1 ball", [](Context& context, Back
   });
 });
 
+const Test deflectTest("deflect, clipped and whole", [](Context& context, Backend& backend) {
+  eachSize(context, backend, [&](Problem& problem) {
+    RowValues keep(backend, problem.dx.view().blocks), add(backend, problem.dx.view().blocks);
+    keep.set([&](int) { return uniform(context.random, -1, 1); });
+    add.set([&](int) { return uniform(context.random, -1, 1); });
+    for (const bool clipped : {true, false}) {
+      problem.solve(backend, InputKind::l2, clipped, 3);
+      const std::vector<float> before = problem.dx.host;
+      backend.deflect(problem.region(InputKind::l2, clipped), keep.device(), add.device(), problem.a.view(),
+                      problem.dx.view());
+      problem.dx.get();
+      double worst = 0;
+      for (int row = 0; row < problem.a.rows(); ++row) {
+        for (int i = 0; i < problem.a.features(); ++i) {
+          const float point = before[static_cast<size_t>(row) * problem.a.features() + i];
+          const bool held =
+              clipped && (point == problem.lower.at(row, i) || point == problem.upper.at(row, i));
+          const double moved = static_cast<double>(keep.host[row]) * point +
+                               static_cast<double>(add.host[row]) * problem.a.at(row, i);
+          worst = worse(std::fabs(problem.dx.at(row, i) - (held ? point : moved)), worst);
+        }
+      }
+      context.error("dx", worst, 1e-6 * (1 + 55));
+    }
+  });
+});
+
 const Test poisonTest("inputDual, a NaN never yields a bound", [](Context& context, Backend& backend) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const InputKind kind : {InputKind::box, InputKind::l1, InputKind::l2})

@@ -77,6 +77,55 @@ Wide minimum(const proof::InputSet& set, const std::vector<Wide>& g, Wide lambda
   return best;
 }
 
+Wide square(const std::vector<Wide>& v) {
+  Wide sum = 0;
+  for (const Wide value : v) sum += value * value;
+  return sum;
+}
+
+/// The bound of proof/coupling.h with the best t and, by golden section, the best mu.
+Wide coupledMinimum(const proof::ProofNetwork& network, const proof::InputSet& set,
+                    const proof::InputChain& chain, const std::vector<Wide>& g, Wide lambda,
+                    Wide inputLambda) {
+  Wide linear = 0;
+  std::vector<Wide> a = g;
+  for (size_t i = 0; i < g.size(); ++i) {
+    const Wide low = static_cast<Wide>(set.lower[i]) - set.center[i];
+    const Wide high = static_cast<Wide>(set.upper[i]) - set.center[i];
+    if (set.clipped) a[i] = -inputLambda * std::clamp(-g[i] / inputLambda, low, high);
+    linear += g[i] * set.center[i] + std::min((g[i] - a[i]) * low, (g[i] - a[i]) * high);
+  }
+  const auto affine = [&](int node) -> const Affine& {
+    return network.network().affines[network.network().nodes[node].affine];
+  };
+  std::vector<Wide> v = a;
+  for (const int node : chain.path) {
+    std::vector<Wide> next(network.size(node));
+    entries(affine(node), [&](int o, int i, double weight) { next[o] += weight * v[i]; });
+    v = next;
+  }
+  const Wide m0 = square(a), m1 = lambda * square(v);
+  for (size_t k = chain.path.size(); k-- > 0;) {
+    std::vector<Wide> next(network.size(network.network().nodes[chain.path[k]].inputs[0]));
+    entries(affine(chain.path[k]), [&](int o, int i, double weight) { next[i] += v[o] * weight; });
+    v = next;
+  }
+  const Wide m2 = lambda * lambda * square(v), ball = static_cast<Wide>(set.eps) * set.eps;
+  const Wide h = lambda * chain.norm * chain.norm, gap = h * m0 - m1;
+  const Wide t = gap > 0 ? std::clamp((h * m1 - m2) / gap, Wide{0}, (1 - 1e-9L) * h) : 0;
+  const Wide tilt = m1 - t * m0, bend = std::max(m2 - 2 * t * m1 + t * t * m0, Wide{0});
+  const auto spent = [&](Wide mu) {
+    const Wide alpha = 1 / (mu - t);
+    return alpha * m0 + alpha * alpha * (tilt + bend / (mu - h)) + mu * ball;
+  };
+  Wide low = (1 + 1e-7L) * h, high = low + 2 * std::sqrt(m0) / set.eps;
+  for (int step = 0; step < 150; ++step) {
+    const Wide left = low + 0.382L * (high - low), right = low + 0.618L * (high - low);
+    (spent(left) < spent(right) ? high : low) = spent(left) < spent(right) ? right : left;
+  }
+  return linear - spent((low + high) / 2) / 2;
+}
+
 }  // namespace
 
 long double dualValue(const proof::ProofNetwork& network, const proof::ImageFacts& facts,
@@ -96,6 +145,16 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
   Wide value = claim.constant;
   const std::vector<int> below = network.relusBelow(claim.target);
   std::vector<Wide> payments(network.nodeCount());  // by ReLU node
+  proof::InputChain inputs;                         // to the ReLU whose ball the input pays
+  int coupled = -1;
+  Wide coupling = 0, rho = 0;
+  for (size_t i = 0; i < below.size() && coupled < 0 && facts.input().kind == InputKind::l2; ++i) {
+    const int pre = network.network().nodes[network.relus()[below[i]]].inputs[0];
+    inputs = proof::inputChain(network, facts, pre);
+    if (inputs.path.empty()) continue;
+    coupled = below[i];
+    rho = facts.at(pre).rho;
+  }
   size_t layer = below.size();
   for (int id = target; id > 0; --id) {
     const std::vector<Wide>& g = signal[id];
@@ -138,7 +197,9 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
         value += best;
       }
       const proof::BallChain chain = proof::ballChain(network, facts, from);
-      if (chain.relu >= 0) {
+      if (k == coupled) {
+        coupling = lambda;
+      } else if (chain.relu >= 0) {
         payments[chain.relu] += lambda * chain.square;
         value -= lambda / 2 * chain.rest;
       } else if (lambda > 0) {
@@ -147,7 +208,25 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
       give(from, v);
     }
   }
-  return value + minimum(facts.input(), signal[0], claim.multipliers->inputLambda);
+  const Wide inputLambda = claim.multipliers->inputLambda;
+  Wide input = minimum(facts.input(), signal[0], inputLambda);
+  if (coupling > 0) {
+    input -= coupling / 2 * rho * rho;
+    if (paid) {
+      // Next to h, where mu keeps a distance, terms can cancel; along a chain of much larger maps than their
+      // product the prover's a-priori errors hide all that is gained.
+      *paid += 1e3L * (coupling / 2 * rho * rho + facts.input().eps * std::sqrt(square(signal[0])));
+      Wide factors = 1;
+      for (const int node : inputs.path) factors *= network.frobenius(node);
+      if (factors > 100 * inputs.norm) *paid = INFINITY;
+    }
+    if (!facts.input().clipped || inputLambda > 0) {
+      const Wide together =
+          coupledMinimum(network, facts.input(), inputs, signal[0], coupling * inputs.stretch, inputLambda);
+      input = std::max(input, together - coupling / 2 * inputs.rest);
+    }
+  }
+  return value + input;
 }
 
 namespace {

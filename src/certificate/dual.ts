@@ -1,8 +1,10 @@
 /** The value of the dual for given multipliers: what they prove, whatever they are. */
 import { type Known, type Region, magnitude } from './facts.js';
 import { checked, gamma, lowerSum, normUp, tiny, unit } from './arithmetic.js';
+import { coupledMinimum } from './coupling.js';
 import type { Multipliers } from './format.js';
 import { transposedTimes } from './matrix.js';
+import type { Layer } from './network.js';
 
 /**
  * A proven lower bound of `row^T z` over all runs, z the values of node `target`. Walking backwards, every
@@ -17,7 +19,8 @@ import { transposedTimes } from './matrix.js';
  *   (Lemma 7), that one pays instead of the radius: m = lambda (1 + t) norm^2 is added to its own lambda, and
  *   -m/2 (relu(z) - relu(nominal))^2 to its phi_i;
  * - several readers of one node: the sum of their g, less u |sum| |x|;
- * - input: the minimum of g^T x over the region.
+ * - input: the minimum of g^T x over the region. Of an l2 ball, where affine layers alone lead from it to a ReLU,
+ *   the input pays for the first such ReLU as a ReLU does, but with the deviation of x itself (coupling.ts).
  */
 export function lowerBound(known: Known, target: number, row: Float64Array, by: Multipliers): number {
   const { layers, facts, region } = known;
@@ -31,20 +34,33 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
   };
   /** m of the ReLU layers. */
   const payments = new Float64Array(layers.length);
+  // The first ReLU whose ball the input can pay.
+  const readsInput = ({ op, from }: Layer): boolean => op === 'relu' && layers[from[0]].affine?.start === 0;
+  const coupled = region.kind === 'l2' ? layers.findIndex(readsInput) : -1;
+  const pre = coupled < 0 ? 0 : layers[coupled].from[0];
+  const drift = (normUp(facts[pre].drift) + known.norms[pre] * normUp(facts[0].drift)) * (1 + gamma(3));
   give(target, row);
   for (let at = target; at >= 0; at--) {
     const g = waiting[at];
     if (!g) continue;
     const { op, from, affine, relu, features } = layers[at];
     g.forEach((value, i) => terms.push(-Math.abs(value) * facts[at].loss[i]));
-    if (op === 'input') terms.push(inputMinimum(region, g, by.inputLambda));
+    if (op === 'input') {
+      const apart = -0.5 * payments[0] * region.eps * region.eps * (1 + gamma(3));
+      const least = lowerSum([inputMinimum(region, g, by.inputLambda), apart]);
+      const together = payments[0]
+        ? coupledMinimum(region, g, by.inputLambda, layers[pre].affine!, known.norms[pre], payments[0])
+        : -Infinity;
+      terms.push(Math.max(least, together));
+    }
     for (const input of op === 'add' ? from : []) give(input, g);
     if (affine) {
       g.forEach((value, i) => terms.push(value * affine.bias[i]));
       give(from[0], transposedTimes(affine.matrix, g));
     }
     if (op !== 'relu') continue;
-    const { nominal, radius, lower, upper, path } = facts[from[0]];
+    const { nominal, radius, lower, upper } = facts[from[0]];
+    const path = at === coupled ? { relu: 0, norm: known.norms[pre], drift } : facts[from[0]].path;
     const [own, paid] = [by.lambda[relu], payments[at]];
     const v = g.map((value, i) => value * by.slope[features + i]);
     v.forEach((value, i) => terms.push(phi(g[i], value, own, paid, [nominal[i], lower[i], upper[i]])));

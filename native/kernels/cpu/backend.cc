@@ -121,6 +121,9 @@ class CpuBackend : public Backend {
     if (region.kind == InputKind::l1 && region.clipped) return clippedL1Input(region, a, dx, value);
     kernels_.inputDual(region, a, steps, dx, value);
   }
+  void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) override {
+    kernels_.deflect(region, keep, add, pulled, dx);
+  }
 
   void midRadius(View lower, View upper, View mid, View radius) override {
     kernels_.midRadius(lower, upper, mid, radius);

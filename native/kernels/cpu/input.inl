@@ -190,3 +190,22 @@ static void inputDual(const InputRegion& region, View a, int steps, View dx, Sum
     }
   }
 }
+
+static void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) {
+  for (int block = 0; block < dx.blocks; ++block) {
+    for (int part = 0; part < kLanes; part += kWidth) {
+      const vec kept = load(keep.data + block * kLanes + part),
+                added = load(add.data + block * kLanes + part);
+      size_t at = block * blockFloats(dx) + part;
+      for (int i = 0; i < dx.features; ++i, at += kLanes) {
+        const vec point = load(dx.data + at);
+        vec moved = kept * point + added * load(pulled.data + at);
+        if (region.clipped) {
+          const ivec held = (point == load(region.lower.data + at)) | (point == load(region.upper.data + at));
+          moved = held ? point : moved;
+        }
+        store(dx.data + at, moved);
+      }
+    }
+  }
+}

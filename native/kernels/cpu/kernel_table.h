@@ -56,6 +56,7 @@ struct KernelTable {
   void (*norm2)(View in, Rows out);
   void (*inputDual)(const InputRegion&, View a, int steps, View dx,
                     Sums value);  // all but the clipped l1 ball
+  void (*deflect)(const InputRegion&, Rows keep, Rows add, View pulled, View dx);
 
   void (*midRadius)(View lower, View upper, View mid, View radius);
   void (*ballBox)(View mid, View radius, const float* reach, Rows rho, float slack, View lower, View upper);

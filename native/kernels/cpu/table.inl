@@ -43,6 +43,7 @@ static constexpr KernelTable makeTable() {
   made.lambdaStep = lambdaStep;
   made.norm2 = norm2;
   made.inputDual = inputDual;
+  made.deflect = deflect;
   made.midRadius = midRadius;
   made.ballBox = ballBox;
   made.intersectBox = intersectBox;

@@ -108,6 +108,9 @@ class CudaBackend final : public Backend {
   void inputDual(InputRegion region, View a, int steps, View dx, Sums value) override {
     BULWARK_CUDA::inputDual(stream_, region, a, steps, dx, value);
   }
+  void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) override {
+    BULWARK_CUDA::deflect(stream_, region, keep, add, pulled, dx);
+  }
 
   void midRadius(View lower, View upper, View mid, View radius) override {
     BULWARK_CUDA::midRadius(stream_, lower, upper, mid, radius);

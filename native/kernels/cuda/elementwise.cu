@@ -74,6 +74,18 @@ struct BallBox {
   }
 };
 
+struct Deflect {
+  const float *lower, *upper, *keep, *add, *pulled;  // lower and upper null: no clip range
+  int features;
+  float* dx;
+  __device__ void operator()(size_t at) const {
+    const size_t row = at / kLanes / features * kLanes + at % kLanes;
+    const float point = dx[at];
+    if (lower && (point == lower[at] || point == upper[at])) return;
+    dx[at] = keep[row] * point + add[row] * pulled[at];
+  }
+};
+
 struct Intersect {
   const float *lower, *upper;
   float *intoLower, *intoUpper;
@@ -135,6 +147,12 @@ void ballBox(Stream& stream, View mid, View radius, const float* reach, Rows rho
              View upper) {
   forEach(stream, viewFloats(mid),
           BallBox{mid.data, radius.data, reach, rho.data, slack, mid.features, lower.data, upper.data});
+}
+
+void deflect(Stream& stream, const InputRegion& region, Rows keep, Rows add, View pulled, View dx) {
+  const float* lower = region.clipped ? region.lower.data : nullptr;
+  forEach(stream, viewFloats(dx),
+          Deflect{lower, region.upper.data, keep.data, add.data, pulled.data, dx.features, dx.data});
 }
 
 void intersectBox(Stream& stream, View lower, View upper, View intoLower, View intoUpper) {
