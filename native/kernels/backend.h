@@ -158,9 +158,6 @@ class Backend {
   /// Adam step on the slopes (under the box rule: clamped to [0,1], only where c >= 0 and unstable) and
   /// overwrites c with the outgoing signal relu(zhat + dz) - relu(zhat) + slope * G (slope before the step).
   virtual void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) = 0;
-  /// lambda <- lambda * ||dz|| / rho, the fixed point of the ball's complementary slackness; rho = 0 or
-  /// infinite gives 0.
-  virtual void lambdaStep(Rows distance2, Rows rho, Rows lambda) = 0;
   /// out[r] = ||in row r||_2.
   virtual void norm2(View in, Rows out) = 0;
   /// value[r] = min of a^T dx over the region (a lower bound of it where clipped l2 multipliers are not yet

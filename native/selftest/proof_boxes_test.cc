@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "selftest/harness.h"
+#include "selftest/proof_problems.h"
 #include "selftest/proof_reference.h"
 #include "selftest/reference.h"
 

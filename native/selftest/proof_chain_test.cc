@@ -5,6 +5,7 @@
 
 #include "proof/chain.h"
 #include "selftest/harness.h"
+#include "selftest/proof_problems.h"
 #include "selftest/proof_reference.h"
 
 namespace bulwark::selftest {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "selftest/harness.h"
+#include "selftest/proof_problems.h"
 #include "selftest/proof_reference.h"
 
 namespace bulwark::selftest {

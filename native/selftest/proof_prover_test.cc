@@ -7,6 +7,7 @@
 #include <string>
 
 #include "selftest/harness.h"
+#include "selftest/proof_problems.h"
 #include "selftest/proof_reference.h"
 #include "selftest/reference.h"
 

@@ -1,4 +1,4 @@
-// What the tests of the proofs compare with: the dual in extended precision, and random problems.
+// What the tests of the proofs compare with: the dual and the network in extended precision.
 #pragma once
 
 #include <vector>
@@ -29,26 +29,7 @@ std::vector<long double> gradientAt(const Network&, const std::vector<double>& r
 /// One float32 run: every sum in an order of its own, products fused or not, sums in float32 or wider.
 std::vector<float> floatForward(Random&, const Network&, const std::vector<double>& x);
 
-/// A graph that ends in two matrices with a ReLU between them.
-std::vector<graph::Node> problemGraph(Random&);
-
-/// A claim on the output with a random row.
-proof::Claim outputClaim(Random&, const proof::ProofNetwork&, int image, const proof::Multipliers*);
-
 /// row^T y + constant.
 double rowValue(const proof::Claim&, const std::vector<long double>& y);
-
-/// Slopes and lambdas of any sensible size; with `wild`, of any size.
-proof::Multipliers randomMultipliers(Random&, const proof::ProofNetwork&, int target, bool wild);
-
-/// `count` regions around random centres; boxes, l1 and l2 balls, clipped or not.
-Region randomRegion(Random&, int size, int count, double eps);
-
-/// A point of the region of image `image`, often at its border.
-std::vector<double> samplePoint(Random&, const Region&, int image);
-
-/// Slopes as CROWN chooses them and small lambdas: multipliers whose bound is worth something.
-proof::Multipliers plainMultipliers(const proof::ProofNetwork&, const proof::ImageFacts&, int target,
-                                    float lambda);
 
 }  // namespace bulwark::selftest

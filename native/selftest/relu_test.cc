@@ -286,27 +286,5 @@ const Test ascendTest("reluAscend", [](Context& context, Backend& backend) {
       ascendAgainstReference(context, backend, features, choose(context.random, 1, 3), rule);
 });
 
-const Test lambdaTest("lambdaStep", [](Context& context, Backend& backend) {
-  RowValues distance2(backend, 3), rho(backend, 3), lambda(backend, 3);
-  const float infinity = std::numeric_limits<float>::infinity();
-  distance2.set([&](int row) { return row == 5 ? 0 : uniform(context.random, 0, 4); });
-  rho.set([&](int row) {
-    return row == 1 ? 0 : row == 2 ? infinity : row == 3 ? kNaN : uniform(context.random, 0.1, 2);
-  });
-  lambda.set([&](int row) { return row == 4 ? 0 : uniform(context.random, 0, 3); });
-  const std::vector<float> before = lambda.host;
-  backend.lambdaStep(distance2.device(), rho.device(), lambda.device());
-  lambda.get();
-  double worst = 0;
-  for (size_t row = 0; row < before.size(); ++row) {
-    if (row == 3) continue;
-    const double want =
-        row == 1 || row == 2 ? 0 : before[row] * std::sqrt(distance2.host[row]) / rho.host[row];
-    worst = worse(std::fabs(lambda.host[row] - want) / (1 + want), worst);
-  }
-  context.error("lambda", worst, 1e-6);
-  context.check(std::isnan(lambda.host[3]), "a NaN radius is not taken for no ball");
-});
-
 }  // namespace
 }  // namespace bulwark::selftest

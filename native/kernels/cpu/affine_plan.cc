@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/affine_fit.h"
 #include "kernels/tap_problem.h"
 
 namespace bulwark {
@@ -70,13 +71,7 @@ CpuAffinePlan::CpuAffinePlan(const Affine& affine, const KernelTable& kernels)
 
 void CpuAffinePlan::apply(const KernelTable& kernels, Pass pass, View in, View out, Write write) const {
   const bool adjoint = pass == Pass::adjoint;
-  if (in.features != (adjoint ? out_ : in_) || out.features != (adjoint ? in_ : out_) ||
-      in.blocks != out.blocks)
-    throw std::invalid_argument("affine apply: operator " + std::to_string(in_) + " -> " +
-                                std::to_string(out_) + (adjoint ? " (adjoint)" : "") + " given " +
-                                std::to_string(in.features) + " -> " + std::to_string(out.features) +
-                                " features, " + std::to_string(in.blocks) + " -> " +
-                                std::to_string(out.blocks) + " blocks");
+  requireFit(in_, out_, pass, in, out);
   if (instructionSet_ != kernels.name)
     throw std::invalid_argument(std::string("affine apply: plan packed for ") + instructionSet_ +
                                 ", backend is " + kernels.name);
@@ -106,9 +101,7 @@ void CpuAffinePlan::apply(const KernelTable& kernels, Pass pass, View in, View o
 
 void CpuAffinePlan::addBias(const KernelTable& kernels, View y) const {
   if (bias_.empty()) return;
-  if (y.features != static_cast<int>(bias_.size()))
-    throw std::invalid_argument("addBias: bias has " + std::to_string(bias_.size()) + " features, the view " +
-                                std::to_string(y.features));
+  requireBiasFit(out_, y);
   kernels.addBias(bias_.data(), y);
 }
 

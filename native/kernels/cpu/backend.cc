@@ -113,9 +113,6 @@ class CpuBackend : public Backend {
   void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) override {
     kernels_.reluAscend(layer, y, dz, c, adam);
   }
-  void lambdaStep(Rows distance2, Rows rho, Rows lambda) override {
-    kernels_.lambdaStep(distance2, rho, lambda);
-  }
   void norm2(View in, Rows out) override { kernels_.norm2(in, out); }
   void inputDual(InputRegion region, View a, int steps, View dx, Sums value) override {
     if (region.kind == InputKind::l1 && region.clipped) return clippedL1Input(region, a, dx, value);

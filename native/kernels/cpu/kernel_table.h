@@ -52,7 +52,6 @@ struct KernelTable {
   void (*reluDual)(const ReluLayer&, View c, const uint8_t* fresh, View v, View dz, Sums value,
                    Rows distance2);
   void (*reluAscend)(const ReluLayer&, View y, View dz, View c, const Adam&);
-  void (*lambdaStep)(Rows distance2, Rows rho, Rows lambda);
   void (*norm2)(View in, Rows out);
   void (*inputDual)(const InputRegion&, View a, int steps, View dx,
                     Sums value);  // all but the clipped l1 ball

@@ -199,12 +199,3 @@ static void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Ad
   const auto ascend = layer.rule == SlopeRule::free ? reluAscendBlock<true> : reluAscendBlock<false>;
   for (int block = 0; block < c.blocks; ++block) ascend(layer, y, dz, c, adam, block);
 }
-
-static void lambdaStep(Rows distance2, Rows rho, Rows lambda) {
-  const vec zero{};
-  for (int i = 0; i < lambda.blocks * kLanes; i += kWidth) {
-    const vec radius = load(rho.data + i);
-    const vec next = load(lambda.data + i) * (root(load(distance2.data + i)) / radius);
-    store(lambda.data + i, (radius == zero) | (radius == kInfinity) ? zero : next);
-  }
-}

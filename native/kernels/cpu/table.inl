@@ -40,7 +40,6 @@ static constexpr KernelTable makeTable() {
   made.gather = gather;
   made.reluDual = reluDual;
   made.reluAscend = reluAscend;
-  made.lambdaStep = lambdaStep;
   made.norm2 = norm2;
   made.inputDual = inputDual;
   made.deflect = deflect;

@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
+#include "kernels/affine_fit.h"
 #include "kernels/cuda/affine_plan.h"
 
 namespace bulwark::BULWARK_CUDA {
@@ -54,13 +53,7 @@ CudaAffinePlan::CudaAffinePlan(const Affine& affine, const std::shared_ptr<Memor
 
 void CudaAffinePlan::apply(cudaStream_t stream, Pass pass, View in, View out, Write write) const {
   const bool adjoint = pass == Pass::adjoint, accumulate = write == Write::accumulate;
-  if (in.features != (adjoint ? out_ : in_) || out.features != (adjoint ? in_ : out_) ||
-      in.blocks != out.blocks)
-    throw std::invalid_argument("affine apply: operator " + std::to_string(in_) + " -> " +
-                                std::to_string(out_) + (adjoint ? " (adjoint)" : "") + " given " +
-                                std::to_string(in.features) + " -> " + std::to_string(out.features) +
-                                " features, " + std::to_string(in.blocks) + " -> " +
-                                std::to_string(out.blocks) + " blocks");
+  requireFit(in_, out_, pass, in, out);
   std::visit(Overloaded{[&](const Taps& taps) {
                           const TapPlan& plan = adjoint                   ? taps.adjoint
                                                 : pass == Pass::magnitude ? taps.magnitude
@@ -81,9 +74,7 @@ void CudaAffinePlan::apply(cudaStream_t stream, Pass pass, View in, View out, Wr
 
 void CudaAffinePlan::addBias(cudaStream_t stream, View y) const {
   if (bias_.size() == 0) return;
-  if (y.features != out_)
-    throw std::invalid_argument("addBias: bias has " + std::to_string(out_) + " features, the view " +
-                                std::to_string(y.features));
+  requireBiasFit(out_, y);
   addToFeatures(stream, bias_.data(), y);
 }
 

@@ -101,9 +101,6 @@ class CudaBackend final : public Backend {
   void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) override {
     BULWARK_CUDA::reluAscend(stream_, layer, y, dz, c, adam);
   }
-  void lambdaStep(Rows distance2, Rows rho, Rows lambda) override {
-    BULWARK_CUDA::lambdaStep(stream_, distance2, rho, lambda);
-  }
   void norm2(View in, Rows out) override { BULWARK_CUDA::norm2(stream_, in, out); }
   void inputDual(InputRegion region, View a, int steps, View dx, Sums value) override {
     BULWARK_CUDA::inputDual(stream_, region, a, steps, dx, value);

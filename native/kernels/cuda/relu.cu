@@ -191,13 +191,6 @@ __global__ void __launch_bounds__(kLanes* kWarps)
   }
 }
 
-__global__ void multiplierStep(const float* distance2, const float* rho, float* lambda, int rows) {
-  const int row = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (row >= rows) return;
-  const float radius = rho[row];
-  lambda[row] = radius == 0.0f || radius == kInfinity ? 0.0f : lambda[row] * (sqrtf(distance2[row]) / radius);
-}
-
 }  // namespace
 
 void reluDual(Stream& stream, const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz,
@@ -230,11 +223,6 @@ void reluAscend(Stream& stream, const ReluLayer& layer, View y, View dz, View c,
   launch(stream.get(), layer.rule == SlopeRule::free ? ascendPart<true> : ascendPart<false>, partsGrid(c),
          partThreads(), arraysOf(layer), y.data, dz.data, c.data, moments, c.features,
          featuresPerPart(c.features));
-}
-
-void lambdaStep(Stream& stream, Rows distance2, Rows rho, Rows lambda) {
-  launch(stream.get(), multiplierStep, divideUp(rowCount(lambda), 256), 256, distance2.data, rho.data,
-         lambda.data, rowCount(lambda));
 }
 
 }  // namespace bulwark::BULWARK_CUDA

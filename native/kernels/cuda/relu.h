@@ -9,6 +9,5 @@ namespace bulwark::BULWARK_CUDA {
 void reluDual(Stream& stream, const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz,
               Sums value, Rows distance2);
 void reluAscend(Stream& stream, const ReluLayer& layer, View y, View dz, View c, const Adam& adam);
-void lambdaStep(Stream& stream, Rows distance2, Rows rho, Rows lambda);
 
 }  // namespace bulwark::BULWARK_CUDA
