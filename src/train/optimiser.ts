@@ -40,10 +40,11 @@ export class Optimiser {
 
   /** One step; `count` is 1 for the first. A moving average of the parameters follows in the same pass. */
   step(gradients: readonly Tensor[], rate: number, count: number, average?: MovingAverage): void {
-    const { clip, weightDecay, ...betas } = this.#options;
+    const { beta1, beta2, epsilon, weightDecay, clip } = this.#options;
     const gradientScale = clip > 0 ? Math.min(1, clip / this.#length(gradients)) : 1;
+    // Every property by its name: an object that is spread gets a new hidden class at each step.
+    const form = { rate, beta1, beta2, epsilon, decay: weightDecay, step: count, gradientScale };
     this.#parameters.forEach(({ data }, i) => {
-      const form = { ...betas, rate, decay: weightDecay, step: count, gradientScale };
       const [first, second] = [this.#first[i].data, this.#second[i].data];
       const kept = average && { average: average.parameters[i].data, decay: average.decay };
       this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form, kept);
