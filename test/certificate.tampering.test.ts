@@ -147,7 +147,7 @@ const changes: Record<string, [Change, RegExp]> = {
   'margin zero': [({ margins }) => ({ margins: margins.map(() => 0) }), /margins/],
   'margin negative': [({ margins }) => ({ margins: margins.map((m) => -m) }), /margins/],
   'margin not finite': [({ margins }) => ({ margins: margins.map(() => Infinity) }), /margins/],
-  'margin left out': [({ margins }) => ({ margins: margins.slice(1) }), /bytes too many|rows/],
+  'margin left out': [({ margins }) => ({ margins: margins.slice(1) }), /words of payload, but|rows/],
   'larger eps': [({ eps }) => ({ eps: eps * (1.01 + random.uniform()) }), /claimed to be at/],
   'negative eps': [({ eps }) => ({ eps: -eps }), /eps/],
   'no clip range': [({ eps }) => ({ clip: null, eps: eps * 1.2 }), /claimed/],
@@ -200,7 +200,7 @@ const changes: Record<string, [Change, RegExp]> = {
   ],
   'negative lambda': [
     ({ rows }) => ({ rows: firstLeaf(rows, ({ lambda }) => ({ lambda: planted(lambda, -1e-30) })) }),
-    /lambda is -/,
+    /lambda is below 0/,
   ],
   'NaN lambda': [
     ({ rows }) => ({ rows: firstLeaf(rows, ({ lambda }) => ({ lambda: planted(lambda, NaN) })) }),
@@ -212,7 +212,7 @@ const changes: Record<string, [Change, RegExp]> = {
   ],
   'negative input lambda': [
     ({ rows }) => ({ rows: firstLeaf(rows, () => ({ inputLambda: -1 })) }),
-    /lambda is -1/,
+    /lambda is below 0/,
   ],
   'split of no neuron': [
     ({ rows }) => ({ rows: rows.map((proof) => ({ relu: 0, neuron: 1e6, sides: [proof, proof] })) }),
@@ -243,10 +243,10 @@ const changes: Record<string, [Change, RegExp]> = {
     ({ rows }) => ({
       rows: rows.map((proof) => ({ relu: 0, neuron: 0, sides: [proof] as never })),
     }),
-    /ends early|has the value|no neuron|lambda is|slope is|bytes too many|claimed|splits in a row/,
+    /ends early|has the value|no neuron|lambda is|slope is|words of payload|claimed|splits in a row/,
   ],
   'row left out': [({ rows }) => ({ rows: rows.slice(1) }), /ends early/],
-  'row doubled': [({ rows }) => ({ rows: [...rows, rows[0]] }), /bytes too many/],
+  'row doubled': [({ rows }) => ({ rows: [...rows, rows[0]] }), /words of payload, but/],
   'box of no neuron': [
     () => ({ boxes: [{ relu: 99, neuron: 0, active: true, proof: none }] }),
     /no neuron 0 in ReLU 99/,

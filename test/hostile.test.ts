@@ -248,7 +248,7 @@ describe('certificates', () => {
   const manyRows = header.replace('[1]', `[1${',1'.repeat(7e6)}]`);
 
   it.each<[string, Buffer, string]>([
-    ['a header of 4 GB', file('{}', 2 ** 32 - 1), 'at most 16777216 are read'],
+    ['a header of 4 GB', file('{}', 2 ** 32 - 1), 'at most 2 are read'],
     ['a header of brackets', file('['.repeat(1e6), 1e6), 'not JSON'],
     ['four billion boxes', file(header, header.length, 2 ** 32 - 1), 'ends early'],
     [

@@ -25,14 +25,14 @@ export function gamma(n: number): number {
 }
 
 /** @throws CertificateError unless the condition holds. */
-export function demand(condition: boolean, otherwise: string): asserts condition {
+export function demand(condition: unknown, otherwise: string): asserts condition {
   if (!condition) throw new CertificateError(otherwise);
 }
 
 /** @throws CertificateError for a NaN, or a number above 2^150. */
-export function checked(x: Float64Array, what: string): Float64Array {
-  const bad = x.findIndex((value) => !(Math.abs(value) <= 2 ** 150));
-  demand(bad < 0, `${what} has the value ${x[bad]}, which the checker does not compute with`);
+export function checked<Numbers extends Float32Array | Float64Array>(x: Numbers, what: string): Numbers {
+  const bad = x.find((value) => !(Math.abs(value) <= 2 ** 150));
+  demand(bad === undefined, `${what} is ${bad}, which the checker does not compute with`);
   return x;
 }
 

@@ -66,8 +66,8 @@ export class CertificateChecker {
   provesNorm(at: number, claim: number): boolean {
     if (claim >= this.#norms[at]) return true;
     const { affine, shape } = this.layers[at];
-    const { chain, error, start } = affine!;
-    if (!hasNorm(chain, error, [shape, this.layers[start].shape], claim)) return false;
+    const { chain, start } = affine!;
+    if (!hasNorm(chain, [shape, this.layers[start].shape], claim)) return false;
     this.#norms[at] = claim;
     return true;
   }
@@ -99,25 +99,22 @@ export class CertificateChecker {
 /**
  * What is known of every layer; before a ReLU, the box of what it takes is cut by what its claims prove.
  *
- * @throws CertificateError if the claims leave nothing of a box, or are not in the order of the ReLUs.
+ * @throws CertificateError if the claims leave nothing of a box.
  */
 export function factsOf(problem: Problem, boxes: readonly BoxClaim[]): Fact[] {
   const facts: Fact[] = [];
   const known = { ...problem, facts };
-  let next = 0;
   problem.layers.forEach(({ from: [at], relu }, layer) => {
-    for (; boxes[next]?.relu === relu; next++) {
-      const { neuron, active, proof } = boxes[next];
+    for (const { neuron, active, proof } of boxes.filter((box) => box.relu === relu)) {
       const row = new Float64Array(facts[at].lower.length);
       row[neuron] = active ? 1 : -1;
       const bound = proven(known, at, row, proof);
       const cut = cutAt(facts[at], neuron, active, bound);
-      demand(cut !== undefined, `box claim ${next} is ${bound}, which leaves nothing of its neuron`);
+      demand(cut, `a box claim of ReLU ${relu} is ${bound}, which leaves nothing of neuron ${neuron}`);
       facts[at] = cut;
     }
     facts.push(derive(known, layer));
   });
-  demand(next === boxes.length, 'box claims are not in the order of the ReLUs');
   return facts;
 }
 
@@ -132,21 +129,19 @@ export function cutAt(fact: Fact, neuron: number, active: boolean, bound: number
 /** The least bound of `row^T z`, z the values of a layer, over a proof's leaves; Infinity for those without a point. */
 function proven(known: Known, target: number, row: Float64Array, proof: Proof): number {
   if ('slope' in proof) return lowerBound(known, target, row, proof);
-  const { relu, neuron, sides } = proof;
-  const [at] = known.layers.find((layer) => layer.relu === relu)!.from;
-  const bounds = sides.map((side, i) => {
-    const cut = cutAt(known.facts[at], neuron, i === 0, 0);
+  const [at] = known.layers.find(({ relu }) => relu === proof.relu)!.from;
+  const bounds = proof.sides.map((side, i) => {
+    const cut = cutAt(known.facts[at], proof.neuron, i === 0, 0);
     return cut ? proven({ ...known, facts: known.facts.with(at, cut) }, target, row, side) : Infinity;
   });
   return Math.min(...bounds);
 }
 
-/** The SHA-256 of float64 numbers, little-endian, in hexadecimal. */
+/** The SHA-256 of float64 numbers, little-endian as machines have them, in hexadecimal. */
 export function hashOf(...arrays: Float64Array[]): string {
-  const values = arrays.flatMap((array) => Array.from(array));
-  const bytes = new DataView(new ArrayBuffer(8 * values.length));
-  values.forEach((value, i) => bytes.setFloat64(8 * i, value, true));
-  return createHash('sha256').update(bytes).digest('hex');
+  const hash = createHash('sha256');
+  for (const array of arrays) hash.update(array);
+  return hash.digest('hex');
 }
 
 function same(what: string, found: unknown, expected: unknown): void {

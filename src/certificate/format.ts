@@ -1,11 +1,12 @@
 /** Reading a certificate file, version 3; docs/certificate-format.md describes it byte by byte. */
 import { createHash } from 'node:crypto';
 import { CertificateError } from '../errors.js';
-import { demand } from './arithmetic.js';
+import { checked, demand } from './arithmetic.js';
 
 export const magic = 'BULWARK\n';
 export const version = 3;
 const hashBytes = 32;
+const headerAt = 16;
 const mostHeader = 2 ** 24;
 /** Splits above one leaf. */
 const mostDepth = 1000;
@@ -51,14 +52,16 @@ export interface Multipliers {
   readonly inputLambda: number;
 }
 
-/** Multipliers, or a split: one proof for where a pre-activation is >= 0, one for where it is <= 0. */
-export type Proof =
-  Multipliers | { readonly relu: number; readonly neuron: number; readonly sides: readonly [Proof, Proof] };
-
-/** Says that the proof bounds a pre-activation z from below (`active`), or -z. */
-export interface BoxClaim {
+interface Neuron {
   readonly relu: number;
   readonly neuron: number;
+}
+
+/** Multipliers, or a split: one proof for where a pre-activation is >= 0, one for where it is <= 0. */
+export type Proof = Multipliers | (Neuron & { readonly sides: readonly [Proof, Proof] });
+
+/** Says that the proof bounds a pre-activation z from below (`active`), or -z. */
+export interface BoxClaim extends Neuron {
   readonly active: boolean;
   readonly proof: Proof;
 }
@@ -74,35 +77,37 @@ export function headerText(header: Header): string {
 }
 
 /**
- * Takes what it reads off the front; every length is checked against what is left before anything is made.
+ * Every length is checked against what is left before anything is made.
  *
  * @param sizes features of each ReLU of the model.
  * @throws CertificateError for anything but a whole certificate file, naming what is wrong.
  */
 export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Certificate {
-  const end = bytes.length - hashBytes;
-  demand(end >= magic.length + 8, `the file has only ${bytes.length} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, end);
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const end = file.length - hashBytes;
+  demand(end >= headerAt, `the file has only ${file.length} bytes`);
+  demand(file.toString('latin1', 0, 8) === magic, 'the file does not begin like a certificate');
+  const [found, length] = [file.readUInt32LE(8), file.readUInt32LE(12)];
+  demand(found === version, `the format version is ${found}, expected ${version}`);
+  const checksum = createHash('sha256').update(file.subarray(0, end)).digest();
+  demand(
+    checksum.equals(file.subarray(end)),
+    'the checksum differs: the file is damaged, cut short or changed',
+  );
+  const most = Math.min(end - headerAt, mostHeader);
+  demand(length <= most, `the header has ${length} bytes, at most ${most} are read`);
+  const header = parseHeader(file.toString('utf8', headerAt, headerAt + length));
+
+  // A copy, so that it is aligned; what a machine that is not little-endian reads here, it rejects.
+  const payload = new Uint8Array(file.subarray(headerAt + length, end)).buffer;
+  demand(payload.byteLength % 4 === 0, `the payload has ${payload.byteLength} bytes, not words of four`);
+  const [words, floats] = [new Uint32Array(payload), new Float32Array(payload)];
   let next = 0;
-  const take = (count: number): number => {
-    const left = end - next;
-    demand(count <= left, `the file ends early: ${count} bytes expected at ${next}, ${left} left`);
-    next += count;
-    return next - count;
+  const word = (): number => {
+    demand(next < words.length, `the file ends early, after ${next} words of payload`);
+    return words[next++];
   };
-  const word = (): number => view.getUint32(take(4), true);
-  const text = (length: number): string => {
-    const at = take(length);
-    return Buffer.from(bytes.subarray(at, next)).toString('utf8');
-  };
-  const floats = (count: number, what: string, least: number): Float32Array => {
-    const at = take(4 * count);
-    const values = new Float32Array(count).map((_, i) => view.getFloat32(at + 4 * i, true));
-    const bad = values.findIndex((value) => !(Number.isFinite(value) && value >= least));
-    demand(bad < 0, `a ${what} is ${values[bad]}`);
-    return values;
-  };
-  const neuronOf = (relus: readonly number[]): { relu: number; neuron: number } => {
+  const neuronOf = (relus: readonly number[]): Neuron => {
     const [relu, neuron] = [word(), word()];
     demand(neuron < relus[relu], `there is no neuron ${neuron} in ReLU ${relu}`);
     return { relu, neuron };
@@ -112,28 +117,20 @@ export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Ce
     demand(depth <= mostDepth, `a proof has more than ${mostDepth} splits in a row`);
     if (word() !== 0)
       return { ...neuronOf(relus), sides: [proof(relus, depth + 1), proof(relus, depth + 1)] };
+    // Where the payload ends within them, these are short, and `next` is behind its end from then on.
     const features = relus.reduce((a, b) => a + b, 0);
-    const [slope, lambda] = [floats(features, 'slope', -Infinity), floats(relus.length, 'lambda', 0)];
-    return { slope, lambda, inputLambda: floats(1, 'lambda', 0)[0] };
+    const slope = checked(floats.subarray(next, (next += features)), 'a slope');
+    const lambda = checked(floats.subarray(next, (next += relus.length + 1)), 'a lambda');
+    demand(!lambda.some((price) => price < 0), 'a lambda is below 0');
+    return { slope, lambda: lambda.subarray(0, relus.length), inputLambda: lambda[relus.length] };
   };
-
-  demand(text(magic.length) === magic, 'the file does not begin like a certificate');
-  const found = word();
-  demand(found === version, `the format version is ${found}, expected ${version}`);
-  const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  const whole = checksum.equals(bytes.subarray(end));
-  demand(whole, 'the checksum differs: the file is damaged, cut short or changed');
-  const length = word();
-  demand(length <= mostHeader, `the header has ${length} bytes, at most ${mostHeader} are read`);
-  const header = parseHeader(text(length));
-  const count = word();
   const boxes: BoxClaim[] = [];
-  while (boxes.length < count) {
+  for (let count = word(); count > 0; count--) {
     const at = neuronOf(sizes);
     boxes.push({ ...at, active: word() !== 0, proof: proof(sizes.slice(0, at.relu)) });
   }
   const rows = header.margins.map(() => proof(sizes));
-  demand(next === end, `${end - next} bytes too many lie behind the last proof`);
+  demand(next === words.length, `the file has ${words.length} words of payload, but the proofs take ${next}`);
   return { ...header, boxes, rows };
 }
 

@@ -14,40 +14,31 @@ export interface Matrix {
 
 export type AffineNode = Exclude<GraphNode, { op: 'input' | 'reshape' | 'relu' | 'add' }>;
 
-type Visit = (row: number, column: number, value: number) => void;
+type Put = (row: number, column: number, value: number) => void;
 
 /** Entries (12 bytes each) that a matrix may have, and products that a composition may take. */
 const mostEntries = 2 ** 25;
-const mostProducts = 2 ** 29;
-
-/** Calls `visit` for every entry, row by row, of all rows or those from `first` to before `end`. */
-export function forEach(matrix: Matrix, visit: Visit, first = 0, end = matrix.rows): void {
-  const { start, column, value } = matrix;
-  for (let row = first; row < end; row++) {
-    for (let k = start[row]; k < start[row + 1]; k++) visit(row, column[k], value[k]);
-  }
-}
-
-type Fold = (total: number, entry: number, column: number) => number;
-
-/** What the entries of each row come to, one after the other, beginning with `from`. */
-export function foldRows(matrix: Matrix, fold: Fold, from = 0): Float64Array {
-  const totals = new Float64Array(matrix.rows).fill(from);
-  forEach(matrix, (i, j, a) => void (totals[i] = fold(totals[i], a, j)));
-  return totals;
-}
+const mostProducts = 2 ** 33;
 
 /** `A x + b`, in float64. */
-export function times(
-  { rows, start, column, value }: Matrix,
-  x: Float64Array,
-  b?: Float64Array,
-): Float64Array {
-  return new Float64Array(rows).map((_, row) => {
-    let sum = b ? b[row] : 0;
-    for (let k = start[row]; k < start[row + 1]; k++) sum += value[k] * x[column[k]];
+export function times(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
+  const { rows, start, column, value } = matrix;
+  return new Float64Array(rows).map((_, i) => {
+    let sum = b?.[i] ?? 0;
+    for (let k = start[i]; k < start[i + 1]; k++) sum += value[k] * x[column[k]];
     return sum;
   });
+}
+
+/** `A^T y`, in float64. */
+export function transposedTimes({ columns, start, column, value }: Matrix, y: Float64Array): Float64Array {
+  const x = new Float64Array(columns);
+  for (let i = 0; i < y.length; i++) {
+    const factor = y[i];
+    const end = factor === 0 ? 0 : start[i + 1];
+    for (let k = start[i]; k < end; k++) x[column[k]] += factor * value[k];
+  }
+  return x;
 }
 
 /** `|A|`. */
@@ -55,28 +46,31 @@ export function magnitudes(matrix: Matrix): Matrix {
   return { ...matrix, value: matrix.value.map(Math.abs) };
 }
 
-/** `A^T y`, in float64. */
-export function transposedTimes(matrix: Matrix, y: Float64Array): Float64Array {
-  const x = new Float64Array(matrix.columns);
-  forEach(matrix, (i, j, a) => void (x[j] += a * y[i]));
-  return x;
+/** What `measure` makes of the entries of each row. */
+export function perRow({ rows, start, value }: Matrix, measure: (row: Float64Array) => number): Float64Array {
+  return new Float64Array(rows).map((_, i) => measure(value.subarray(start[i], start[i + 1])));
 }
 
-export function transpose(matrix: Matrix): Matrix {
-  const { rows, columns } = matrix;
-  return fromEntries(columns, rows, (put) => forEach(matrix, (i, j, a) => put(j, i, a)));
+export function transpose({ rows, columns, start, column, value }: Matrix): Matrix {
+  return fromEntries(columns, rows, (put) => {
+    for (let i = 0; i < rows; i++) {
+      for (let k = start[i]; k < start[i + 1]; k++) put(column[k], i, value[k]);
+    }
+  });
 }
 
-/** The matrix `A B`, in float64; undefined where it would be too large. */
+/** The matrix `A B`, in float64, its rows in the order of their columns; undefined where it would be too large. */
 export function product(a: Matrix, b: Matrix): Matrix | undefined {
   const size = a.rows * b.columns;
-  const products = a.column.reduce((sum, k) => sum + b.start[k + 1] - b.start[k], 0);
+  const products = a.column.reduce((sum, j) => sum + b.start[j + 1] - b.start[j], 0);
   if (Math.min(products, size) > mostEntries || Math.max(products, size) > mostProducts) return undefined;
-  const sums = new Float64Array(b.columns);
   return fromEntries(a.rows, b.columns, (put) => {
     for (let i = 0; i < a.rows; i++) {
-      sums.fill(0);
-      forEach(a, (_, k, x) => forEach(b, (__, j, y) => void (sums[j] += x * y), k, k + 1), i, i + 1);
+      const sums = new Float64Array(b.columns);
+      for (let k = a.start[i]; k < a.start[i + 1]; k++) {
+        const [j, factor] = [a.column[k], a.value[k]];
+        for (let l = b.start[j]; l < b.start[j + 1]; l++) sums[b.column[l]] += factor * b.value[l];
+      }
       sums.forEach((sum, j) => sum !== 0 && put(i, j, sum));
     }
   });
@@ -91,10 +85,8 @@ export function matrixOf(node: AffineNode, from: Shape): Matrix {
   const [rows, columns] = [sizeOf(node.shape), sizeOf(from)];
   const places = node.op === 'conv' ? node.shape[1] * node.shape[2] : 1;
   const most = Math.max(rows, columns, 'weight' in node ? node.weight.length * places : 0);
-  if (most > mostEntries)
-    throw new UnsupportedError(
-      `node '${node.name}' has more than ${mostEntries} entries, too many for the checker`,
-    );
+  const why = `node '${node.name}' has ${most} entries, and the checker takes at most ${mostEntries}`;
+  if (most > mostEntries) throw new UnsupportedError(why);
   return fromEntries(rows, columns, (put) => {
     if (node.op === 'conv') convolution(node, from, put);
     else if (node.op === 'scale') node.scale.forEach((a, i) => put(i, i, a));
@@ -104,7 +96,7 @@ export function matrixOf(node: AffineNode, from: Shape): Matrix {
 }
 
 /** Weight k joins one input channel to one output channel, in each place of the output that sees no padding. */
-function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put: Visit): void {
+function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put: Put): void {
   const { weight, kernel, strides, dilations, pads, group } = node;
   const [outputs, height, width] = node.shape;
   const inputs = from[0] / group;
@@ -122,7 +114,8 @@ function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put
   });
 }
 
-function fromEntries(rows: number, columns: number, entries: (put: Visit) => void): Matrix {
+/** `entries` is called twice: to count, then to fill. */
+function fromEntries(rows: number, columns: number, entries: (put: Put) => void): Matrix {
   const start = new Int32Array(rows + 1);
   entries((row) => void start[row + 1]++);
   for (let i = 0; i < rows; i++) start[i + 1] += start[i];
