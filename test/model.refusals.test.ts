@@ -35,7 +35,7 @@ describe('operators', () => {
       'ERR_UNSUPPORTED',
       'Softmax_y',
       '(Softmax)',
-      'Add, BatchNormalization',
+      'Add, AveragePool',
       'Unsqueeze',
     ],
     [

@@ -91,6 +91,12 @@ export class GraphBuilder {
     return this.#nodes[value.node].shape;
   }
 
+  /** Whether the value is what a ReLU gave, under whatever shape. */
+  isRelu({ node }: DataValue): boolean {
+    const found = this.#nodes[node];
+    return (found.op === 'reshape' ? this.#nodes[found.input] : found).op === 'relu';
+  }
+
   /** The finished graph: nodes that `output` needs, renumbered, `output` last. */
   finish(output: DataValue, inputName: string, outputName: string): Graph {
     const live = new Set<number>([0, output.node]);

@@ -11,12 +11,14 @@ import { layoutOperators } from './operators/layout.js';
 import { linearOperators } from './operators/linear.js';
 import { type Operator, requireRank } from './operators/operator.js';
 import { passOperators } from './operators/pass.js';
+import { poolingOperators } from './operators/pooling.js';
 import type { Constant, Value } from './value.js';
 
 const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>(
   Object.entries({
     ...linearOperators,
     ...convOperators,
+    ...poolingOperators,
     ...elementwiseOperators,
     ...layoutOperators,
     ...passOperators,

@@ -1,11 +1,9 @@
 /** Loading a network and what a program sees of it. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { InvalidArgumentError, ModelError, ShapeError, UnsupportedError } from '../errors.js';
 import { formatShape, sizeOf } from '../tensor.js';
-import { mostUnpacked } from '../unpack.js';
+import { unpackGzip } from '../unpack.js';
 import { renumber } from './builder.js';
 import type { Graph, GraphNode } from './graph.js';
 import { lower } from './lower.js';
@@ -126,12 +124,17 @@ function naming<T>(source: string | Uint8Array, read: () => T): T {
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
+  let bytes: Buffer;
   try {
-    const bytes = await readFile(path);
-    if (!path.endsWith('.gz')) return bytes;
-    return await promisify(gunzip)(bytes, { maxOutputLength: mostUnpacked(bytes.length, MOST_BYTES) });
+    bytes = await readFile(path);
   } catch (cause) {
     throw new ModelError(`cannot read model '${path}': ${(cause as Error).message}`, { cause });
+  }
+  if (!path.endsWith('.gz')) return bytes;
+  try {
+    return await unpackGzip(bytes, MOST_BYTES);
+  } catch (cause) {
+    throw new ModelError(`model '${path}' ${(cause as Error).message}`, { cause });
   }
 }
 
