@@ -2,55 +2,64 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "proof/rounding.h"
 
 namespace bulwark::proof {
 namespace {
 
-/// Vectors in lanes and, lane by lane, how far in norm they may be from what they stand for.
+/// More than the square root of a sum of `count` computed squares can be off by, relative.
+double normSlack(int count) { return up(gamma(count + 8.0)); }
+
+/// Vectors in the lanes of a block and, lane by lane, how far in norm they may be from what they stand for.
 struct Lanes {
   Buffers::Buffer values;
   int size = 0;
   double norm[kLanes] = {};  // of the values, rounded up
   double error[kLanes] = {};
+
+  Lanes(int features, Buffers& buffers)
+      : values(buffers.take(static_cast<size_t>(features) * kLanes)), size(features) {}
+  void measure(const KernelTable& kernels) {
+    alignas(64) double squares[kLanes];
+    kernels.squares(size, values.get(), squares);
+    for (int lane = 0; lane < kLanes; ++lane)
+      norm[lane] = up(std::sqrt(squares[lane]) * (1 + normSlack(size)) + size * kTiny);
+  }
 };
 
-/// More than the square root of a sum of `count` computed squares can be off by, relative.
-double normSlack(int count) { return up(gamma(count + 8.0)); }
-
-void measure(Lanes& x) {
-  double sum[kLanes] = {};
-  for (int i = 0; i < x.size; ++i) {
+/// Blocks through an affine node's operator, without its bias, or through the adjoint.
+std::vector<Lanes> passed(const ProofNetwork& network, const KernelTable& kernels, int node, bool forward,
+                          const std::vector<Lanes>& blocks, Buffers& buffers) {
+  const Operator& op = network.operatorOf(node);
+  const int size = network.size(forward ? node : network.network().nodes[node].inputs[0]);
+  const auto count = static_cast<int>(blocks.size());
+  std::vector<Lanes> out;
+  const double* from[kBlocks];
+  double* to[kBlocks];
+  for (const Lanes& x : blocks) {
+    from[out.size()] = x.values.get();
+    out.emplace_back(size, buffers);
+    to[out.size() - 1] = out.back().values.get();
+  }
+  if (forward) {
+    op.forward(kernels, count, from, to);
+  } else {
+    op.adjoint(kernels, count, from, to);
+  }
+  const double rounding = gamma((forward ? op.forwardTerms() : op.adjointTerms()) + 4.0);
+  for (size_t block = 0; block < out.size(); ++block) {
+    const Lanes& x = blocks[block];
+    Lanes& y = out[block];
+    y.measure(kernels);
     for (int lane = 0; lane < kLanes; ++lane) {
-      const double value = x.values[static_cast<size_t>(i) * kLanes + lane];
-      sum[lane] += value * value;
+      const double moved = rounding * x.norm[lane] + x.error[lane];
+      // A term that underflows is below the smallest normal number, and sums have fewer terms than inputs.
+      y.error[lane] = up(network.frobenius(node) * moved + static_cast<double>(y.size) * x.size * kTiny);
     }
   }
-  for (int lane = 0; lane < kLanes; ++lane)
-    x.norm[lane] = up(std::sqrt(sum[lane]) * (1 + normSlack(x.size)) + x.size * kTiny);
-}
-
-/// x through an affine node's operator, without its bias, or through the adjoint.
-Lanes passed(const ProofNetwork& network, const KernelTable& kernels, int node, bool forward, const Lanes& x,
-             Buffers& buffers) {
-  const Operator& op = network.operatorOf(node);
-  Lanes y;
-  y.size = network.size(forward ? node : network.network().nodes[node].inputs[0]);
-  y.values = buffers.take(static_cast<size_t>(y.size) * kLanes);
-  if (forward) {
-    op.forward(kernels, x.values.get(), y.values.get());
-  } else {
-    op.adjoint(kernels, x.values.get(), y.values.get());
-  }
-  measure(y);
-  const double rounding = gamma((forward ? op.forwardTerms() : op.adjointTerms()) + 4.0);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const double moved = rounding * x.norm[lane] + x.error[lane];
-    // A term that underflows is below the smallest normal number, and sums have fewer terms than inputs.
-    y.error[lane] = up(network.frobenius(node) * moved + static_cast<double>(y.size) * x.size * kTiny);
-  }
-  return y;
+  return out;
 }
 
 struct Between {
@@ -91,53 +100,65 @@ double spent(double m0, Between m1, double m2, double h, double eps) {
   return up(value + 64 * kUnit * size + mu * ball);
 }
 
+/// The sums of a whole or clipped ball's linear part: see coupling.h.
+struct Linear {
+  alignas(64) double value[kLanes], magnitude[kLanes];
+};
+
+/// Splits g: the part that the ball pays becomes `a`.
+Linear splitOff(const KernelTable& kernels, const CoupledRows& rows, Lanes& a) {
+  const LaneImages& images = *rows.images;
+  const auto values = [&](std::vector<double> InputSet::* member) {
+    return images.values(
+        [&](const ImageFacts& image) -> const std::vector<double>& { return image.input().*member; });
+  };
+  const LaneValues center = values(&InputSet::center), lower = values(&InputSet::lower),
+                   upper = values(&InputSet::upper), reach = values(&InputSet::reach);
+  alignas(64) double lambda[kLanes], inverse[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    lambda[lane] = rows.inputLambda[lane];
+    inverse[lane] = 1 / lambda[lane];
+  }
+  Linear linear;
+  kernels.split({a.size, images.own(), images[0].input().clipped, rows.g, a.values.get(), lambda, inverse,
+                 center.data, lower.data, upper.data, reach.data, linear.value, linear.magnitude});
+  a.measure(kernels);
+  return linear;
+}
+
 }  // namespace
 
-void coupledMinimum(const ProofNetwork& network, const KernelTable& kernels, const LaneImages& images,
-                    const std::vector<int>& path, double norm, const double* g, const double* lambda,
-                    const double* inputLambda, Buffers& buffers, double* minimum) {
+void coupledMinimum(const ProofNetwork& network, const KernelTable& kernels, std::span<CoupledRows> blocks,
+                    Buffers& buffers) {
   const int size = network.size(0);
-  Lanes a;
-  a.size = size;
-  a.values = buffers.take(static_cast<size_t>(size) * kLanes);
-  double linear[kLanes] = {}, magnitude[kLanes] = {};
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const InputSet& set = images[lane].input();
-    for (int i = 0; i < size; ++i) {
-      const size_t at = static_cast<size_t>(i) * kLanes + lane;
-      const double low = set.lower[i] - set.center[i], high = set.upper[i] - set.center[i];
-      const double slope = g[at];
-      double part = slope;
-      if (set.clipped) {
-        const double stationary = -slope / inputLambda[lane];
-        const double point = stationary > low ? (stationary < high ? stationary : high) : low;
-        part = point == stationary ? slope : -inputLambda[lane] * point;
-      }
-      a.values[at] = part;
-      linear[lane] += slope * set.center[i];
-      linear[lane] += std::min((slope - part) * low, (slope - part) * high);
-      magnitude[lane] += (std::fabs(slope) + std::fabs(part)) * set.reach[i];
-    }
+  std::vector<Lanes> a;
+  std::vector<Linear> linear;
+  for (const CoupledRows& rows : blocks) {
+    a.emplace_back(size, buffers);
+    linear.push_back(splitOff(kernels, rows, a.back()));
   }
-  measure(a);
-  Lanes there;
-  for (size_t i = 0; i < path.size(); ++i)
-    there = passed(network, kernels, path[i], true, i == 0 ? a : there, buffers);
-  Lanes back;
-  for (size_t i = path.size(); i-- > 0;)
-    back = passed(network, kernels, path[i], false, i + 1 == path.size() ? there : back, buffers);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const InputSet& set = images[lane].input();
-    if (!(lambda[lane] > 0) || (set.clipped && !(inputLambda[lane] > 0))) continue;
-    const double h = up(lambda[lane] * up(norm * norm)),
-                 m2 = square(back, lane, lambda[lane] * lambda[lane] * kUp).high;
-    const double paid =
-        0.5 * spent(square(a, lane, 1).high, square(there, lane, lambda[lane]), m2, h, set.eps);
-    // Each term is off by 8 u of its part of the magnitude, and two sums have twice as many terms as
-    // features.
-    const double rounding = up(magnitude[lane] * 4 * gamma(2.0 * size + 16)) + size * kTiny;
-    const double bound = below(below(linear[lane] - rounding) - up(paid));
-    if (bound > minimum[lane]) minimum[lane] = bound;
+  const std::vector<int>& path = blocks[0].chain.path;
+  std::vector<Lanes> there = passed(network, kernels, path[0], true, a, buffers);
+  for (size_t i = 1; i < path.size(); ++i) there = passed(network, kernels, path[i], true, there, buffers);
+  std::vector<Lanes> back = passed(network, kernels, path.back(), false, there, buffers);
+  for (size_t i = path.size() - 1; i-- > 0;) back = passed(network, kernels, path[i], false, back, buffers);
+  for (size_t block = 0; block < blocks.size(); ++block) {
+    CoupledRows& rows = blocks[block];
+    const double norm = up(rows.chain.norm * rows.chain.norm);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const InputSet& set = (*rows.images)[lane].input();
+      const double lambda = rows.lambda[lane];
+      rows.minimum[lane] = -kInfinity;
+      if (!(lambda > 0) || (set.clipped && !(rows.inputLambda[lane] > 0))) continue;
+      const double m2 = square(back[block], lane, lambda * lambda * kUp).high;
+      const double paid = 0.5 * spent(square(a[block], lane, 1).high, square(there[block], lane, lambda), m2,
+                                      up(lambda * norm), set.eps);
+      // Each term is off by 8 u of its part of the magnitude, and two sums have twice as many terms as
+      // features.
+      const double rounding = up(linear[block].magnitude[lane] * 4 * gamma(2.0 * size + 16)) + size * kTiny;
+      const double bound = below(below(linear[block].value[lane] - rounding) - up(paid));
+      if (bound > -kInfinity) rows.minimum[lane] = bound;  // not NaN
+    }
   }
 }
 

@@ -18,20 +18,27 @@
 // most ||A||_F e.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "proof/buffers.h"
+#include "proof/chain.h"
 #include "proof/lane_images.h"
 #include "proof/proof_network.h"
 
 namespace bulwark::proof {
 
-/// minimum[lane] becomes the larger of itself and a lower bound of g^T x - lambda[lane] / 2 ||C dx||^2 over
-/// the lane's set, a whole or clipped l2 ball. `path`: the affine nodes that C goes through; `norm` >= ||C||;
-/// g [feature][lane]; `inputLambda` >= 0: of the ball where it is clipped, as in input_term.h. Lanes without
-/// lambda stay as they are.
-void coupledMinimum(const ProofNetwork&, const KernelTable&, const LaneImages&, const std::vector<int>& path,
-                    double norm, const double* g, const double* lambda, const double* inputLambda, Buffers&,
-                    double* minimum);
+/// The rows of a block.
+struct CoupledRows {
+  const LaneImages* images;
+  const double* g;            // [feature][lane]
+  const double* inputLambda;  // [lane], >= 0: of the ball where it is clipped, as in input_term.h
+  InputChain chain;           // of C; its path and norm serve all lanes
+  double lambda[kLanes];      // 0: nothing is asked for
+  double minimum[kLanes];     // the outcome, -infinity where there is none
+};
+
+/// A lower bound of g^T x - lambda / 2 ||C dx||^2 over each lane's set, a whole or clipped l2 ball, for up to
+/// kBlocks blocks of rows with the same C. A block's bits do not depend on the other.
+void coupledMinimum(const ProofNetwork&, const KernelTable&, std::span<CoupledRows>, Buffers&);
 
 }  // namespace bulwark::proof

@@ -33,7 +33,8 @@ void tightenRelu(const ProofNetwork& network, std::span<const std::unique_ptr<Im
       block[lane] = &ends[lane];
     }
     double bounds[kLanes];
-    walkBack(network, images, kernels, {block, 2 * count}, buffers, bounds);
+    const WalkBlock rows{{block, 2 * count}, bounds, {}};
+    walkBack(network, images, kernels, {&rows, 1}, buffers);
     for (size_t i = 0; i < count; ++i)
       facts.tighten(node, open[first + i], bounds[2 * i], -bounds[2 * i + 1]);
   }
@@ -86,8 +87,9 @@ std::vector<double> Prover::crownBounds(std::span<const Claim> claims,
       const size_t count = std::min<size_t>(kLanes, end - first);
       const Claim* block[kLanes];
       for (size_t lane = 0; lane < count; ++lane) block[lane] = &claims[first + lane];
-      walkBack(network_, images_, kernels_, {block, count}, buffers[worker], bounds.data() + first,
-               affine.empty() ? affine : affine.subspan(first, count));
+      const WalkBlock rows{
+          {block, count}, bounds.data() + first, affine.empty() ? affine : affine.subspan(first, count)};
+      walkBack(network_, images_, kernels_, {&rows, 1}, buffers[worker]);
     }
   });
   return bounds;

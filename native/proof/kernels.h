@@ -9,6 +9,8 @@ namespace bulwark::proof {
 
 /// Lanes of every call but `mixedProduct`.
 constexpr int kLanes = 8;
+/// Blocks of lanes that a product reads its weights for at once.
+constexpr int kBlocks = 2;
 /// Lanes of `mixedProduct`: the first half for A, the second for |A|.
 constexpr int kMixedLanes = 16;
 /// Sums run over this many features before they are added to a total.
@@ -21,19 +23,17 @@ struct Segment {
   int32_t in, length;
   int64_t weights;
 };
-/// Up to kTile neighbouring outputs that read the same segments, shifted by `in` and `weights`.
+/// Up to kTile outputs that read the same segments, shifted by `in` and `weights`.
 struct Tile {
-  int32_t out, outputs, in, segment, segmentCount;
+  int32_t out[kTile], outputs, in, segment, segmentCount;
   int64_t weights;
 };
 
-struct ProductCall {
+struct ProductPlan {
   const Tile* tiles;
   int tileCount;
   const Segment* segments;
   const double* weights;
-  const double* in;
-  double* out;
 };
 
 /// The box of one feature, lane by lane, where a split narrowed it.
@@ -82,14 +82,29 @@ struct InputCall {
   double *squares, *largest;                     // g^2, |g|
 };
 
+/// Splits g for coupling.h: `part` is g where the minimum of g dx + lambda / 2 dx^2 lies inside the box, else
+/// what lambda pays at the end; all of g where the ball is not clipped.
+struct SplitCall {
+  int features;
+  bool own, clipped;  // `own` applies to center, lower, upper and reach
+  const double* g;
+  double* part;                                  // out
+  const double *lambda, *inverse;                // [lane]
+  const double *center, *lower, *upper, *reach;  // as in InputCall
+  double *linear, *magnitude;  // [lane], out: g center + min over the box of (g - part) dx, its magnitude
+};
+
 struct KernelTable {
-  /// out = A in.
-  void (*product)(const ProductCall&);
+  /// out[i] = A in[i] for i < blocks, at most kBlocks. A block's bits do not depend on the other.
+  void (*product)(const ProductPlan&, int blocks, const double* const* in, double* const* out);
   /// For kMixedLanes: A in the first half of them, |A| in the second.
-  void (*mixedProduct)(const ProductCall&);
+  void (*mixedProduct)(const ProductPlan&, const double* in, double* out);
   void (*relu)(const ReluCall&);
   void (*crown)(const CrownCall&);
   void (*input)(const InputCall&);
+  void (*split)(const SplitCall&);
+  /// Lane by lane, the sum of squares.
+  void (*squares)(int features, const double* x, double* sums);
   /// sum += g bias, magnitude += |g| weight; either of bias [feature] and weight (`own` or not) may be
   /// absent.
   void (*weigh)(int features, bool own, const double* g, const double* bias, const double* weight,

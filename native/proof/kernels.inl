@@ -49,62 +49,82 @@ PROOF_INLINE V fact(const double* values, int i, int part) {
 
 // --- products ---
 
-/// A weight in all lanes, or its magnitude.
-template <bool magnitude>
-PROOF_INLINE V weightOf(const double* weight) {
-  const V w = spread(*weight);
-  return magnitude ? reinterpret_cast<V>(reinterpret_cast<Mask>(w) & (INT64_MAX - Mask{})) : w;
+/// In all lanes.
+PROOF_INLINE V magnitudeOf(V w) {
+  return reinterpret_cast<V>(reinterpret_cast<Mask>(w) & (INT64_MAX - Mask{}));
 }
 
-/// The first outputs of a tile in one vector of lanes; sums of even and odd terms apart, so that additions
-/// need not wait.
-template <bool magnitude, int outputs>
-static void tileOutputs(const ProductCall& call, const Tile& tile, int lanes, int part) {
-  V even[outputs] = {}, odd[outputs] = {};
+/// The first outputs of a tile in some vectors of lanes; a feature's lanes lie `lanes` apart. The last
+/// vectors get |A|. Sums of even and odd terms apart, so that additions need not wait.
+template <int outputs, int vectors, int magnitudes>
+static void tileOutputs(const ProductPlan& plan, const Tile& tile, int lanes, const double* const* in,
+                        double* const* out) {
+  V even[vectors][outputs], odd[vectors][outputs];
+  for (int v = 0; v < vectors; ++v) {
+    for (int m = 0; m < outputs; ++m) even[v][m] = odd[v][m] = V{};
+  }
+  const auto addTerms = [](const double* weight, const V* x, V(*sums)[outputs])
+                            __attribute__((always_inline)) {
+                              for (int m = 0; m < outputs; ++m) {
+                                const V w = spread(weight[m]), magnitude = magnitudeOf(w);
+                                for (int v = 0; v < vectors; ++v)
+                                  sums[v][m] += (v < vectors - magnitudes ? w : magnitude) * x[v];
+                              }
+                            };
   for (int s = tile.segment; s < tile.segment + tile.segmentCount; ++s) {
-    const Segment& segment = call.segments[s];
-    const double* in = call.in + static_cast<int64_t>(tile.in + segment.in) * lanes + part;
-    const double* weight = call.weights + (tile.weights + segment.weights) * kTile;
+    const Segment& segment = plan.segments[s];
+    int64_t at = static_cast<int64_t>(tile.in + segment.in) * lanes;
+    const double* weight = plan.weights + (tile.weights + segment.weights) * kTile;
+    V x[vectors], y[vectors];
     int k = 0;
-    for (; k + 2 <= segment.length; k += 2, in += 2 * lanes, weight += 2 * kTile) {
-      const V x = load(in), y = load(in + lanes);
-      for (int m = 0; m < outputs; ++m) {
-        even[m] += weightOf<magnitude>(weight + m) * x;
-        odd[m] += weightOf<magnitude>(weight + kTile + m) * y;
-      }
+    for (; k + 2 <= segment.length; k += 2, at += 2 * lanes, weight += 2 * kTile) {
+      for (int v = 0; v < vectors; ++v) x[v] = load(in[v] + at), y[v] = load(in[v] + at + lanes);
+      addTerms(weight, x, even);
+      addTerms(weight + kTile, y, odd);
     }
     if (k < segment.length) {
-      const V x = load(in);
-      for (int m = 0; m < outputs; ++m) even[m] += weightOf<magnitude>(weight + m) * x;
+      for (int v = 0; v < vectors; ++v) x[v] = load(in[v] + at);
+      addTerms(weight, x, even);
     }
   }
-  double* out = call.out + static_cast<int64_t>(tile.out) * lanes + part;
+  for (int v = 0; v < vectors; ++v) {
+    for (int m = 0; m < outputs; ++m) even[v][m] += odd[v][m];
+  }
   for (int m = 0; m < outputs; ++m) {
     if (m == tile.outputs) break;
-    store(out + m * lanes, even[m] + odd[m]);
+    const int64_t at = static_cast<int64_t>(tile.out[m]) * lanes;
+    for (int v = 0; v < vectors; ++v) store(out[v] + at, even[v][m]);
   }
 }
 
-template <bool magnitude>
-static void tileProduct(const ProductCall& call, const Tile& tile, int lanes, int part) {
-  // One output: the pixels of an image of one channel.
-  (tile.outputs == 1 ? tileOutputs<magnitude, 1> : tileOutputs<magnitude, kTile>)(call, tile, lanes, part);
-}
-
-static void productOf(const ProductCall& call) {
-  for (int i = 0; i < call.tileCount; ++i) {
-    for (int part = 0; part < kLanes; part += PROOF_WIDTH)
-      tileProduct<false>(call, call.tiles[i], kLanes, part);
+/// One output: a channel of its own, as in depthwise convolutions.
+template <int vectors, int magnitudes>
+static void eachTile(const ProductPlan& plan, int lanes, const double* const* in, double* const* out) {
+  for (int i = 0; i < plan.tileCount; ++i) {
+    const Tile& tile = plan.tiles[i];
+    (tile.outputs == 1 ? tileOutputs<1, vectors, magnitudes>
+                       : tileOutputs<kTile, vectors, magnitudes>)(plan, tile, lanes, in, out);
   }
 }
 
-static void mixedProductOf(const ProductCall& call) {
+static void productOf(const ProductPlan& plan, int blocks, const double* const* in, double* const* out) {
+  // Both at once where there are registers for it.
+  if (PROOF_WIDTH == kLanes && blocks == kBlocks) return eachTile<kBlocks, 0>(plan, kLanes, in, out);
+  for (int block = 0; block < blocks; ++block) {
+    for (int part = 0; part < kLanes; part += PROOF_WIDTH) {
+      const double* from = in[block] + part;
+      double* to = out[block] + part;
+      eachTile<1, 0>(plan, kLanes, &from, &to);
+    }
+  }
+}
+
+static void mixedProductOf(const ProductPlan& plan, const double* in, double* out) {
   constexpr int half = kMixedLanes / 2;
-  for (int i = 0; i < call.tileCount; ++i) {
-    for (int part = 0; part < half; part += PROOF_WIDTH)
-      tileProduct<false>(call, call.tiles[i], kMixedLanes, part);
-    for (int part = half; part < kMixedLanes; part += PROOF_WIDTH)
-      tileProduct<true>(call, call.tiles[i], kMixedLanes, part);
+  for (int part = 0; part < half; part += PROOF_WIDTH) {
+    const double* from[] = {in + part, in + half + part};
+    double* to[] = {out + part, out + half + part};
+    eachTile<2, 1>(plan, kMixedLanes, from, to);
   }
 }
 
@@ -273,6 +293,53 @@ static void input(const InputCall& call, int part) {
   store(call.largest + part, largest);
 }
 
+template <bool own>
+static void split(const SplitCall& call, int part) {
+  const V lambda = load(call.lambda + part), inverse = load(call.inverse + part);
+  V linear{}, ends{}, totalMagnitude{};
+  for (int begin = 0; begin < call.features; begin += kChunk) {
+    const int end = call.features - begin < kChunk ? call.features : begin + kChunk;
+    V product{}, sum{}, magnitude{};
+    for (int i = begin; i < end; ++i) {
+      const int64_t at = static_cast<int64_t>(i) * kLanes + part;
+      const V g = load(call.g + at), center = fact<own>(call.center, i, part);
+      V mine = g;
+      if (call.clipped) {
+        const V low = fact<own>(call.lower, i, part) - center, high = fact<own>(call.upper, i, part) - center;
+        const V stationary = -g * inverse;
+        const V point = stationary > low ? (stationary < high ? stationary : high) : low;
+        mine = point == stationary ? g : -lambda * point;
+        const V rest = g - mine;
+        sum += smaller(rest * low, rest * high);
+      }
+      store(call.part + at, mine);
+      product += g * center;
+      magnitude += (absolute(g) + absolute(mine)) * fact<own>(call.reach, i, part);
+    }
+    linear += product;
+    ends += sum;
+    totalMagnitude += magnitude;
+  }
+  store(call.linear + part, linear + ends);
+  store(call.magnitude + part, totalMagnitude);
+}
+
+static void squares(int features, int part, const double* x, double* sums) {
+  V even{}, odd{};
+  int i = 0;
+  for (; i + 2 <= features; i += 2) {
+    const V a = load(x + static_cast<int64_t>(i) * kLanes + part);
+    const V b = load(x + static_cast<int64_t>(i + 1) * kLanes + part);
+    even += a * a;
+    odd += b * b;
+  }
+  if (i < features) {
+    const V a = load(x + static_cast<int64_t>(i) * kLanes + part);
+    even += a * a;
+  }
+  store(sums + part, even + odd);
+}
+
 // --- sums ---
 
 template <bool own>
@@ -325,6 +392,14 @@ static void inputOf(const InputCall& call) {
   for (int part = 0; part < kLanes; part += PROOF_WIDTH) (call.own ? input<true> : input<false>)(call, part);
 }
 
+static void splitOf(const SplitCall& call) {
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH) (call.own ? split<true> : split<false>)(call, part);
+}
+
+static void squaresOf(int features, const double* x, double* sums) {
+  for (int part = 0; part < kLanes; part += PROOF_WIDTH) squares(features, part, x, sums);
+}
+
 static void weighOf(int features, bool own, const double* g, const double* bias, const double* weight,
                     double* sum, double* magnitude) {
   for (int part = 0; part < kLanes; part += PROOF_WIDTH)
@@ -337,4 +412,5 @@ static void accumulateOf(int features, bool own, const double* from, double* int
     (own ? accumulate<true> : accumulate<false>)(features, part, from, into, weight, magnitude);
 }
 
-const KernelTable table = {productOf, mixedProductOf, reluOf, crownOf, inputOf, weighOf, accumulateOf};
+const KernelTable table = {productOf, mixedProductOf, reluOf,  crownOf,     inputOf,
+                           splitOf,   squaresOf,      weighOf, accumulateOf};

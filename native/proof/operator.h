@@ -12,10 +12,10 @@ class Operator {
  public:
   explicit Operator(const Affine&);
 
-  /// y = A x for rows in kLanes lanes, without the bias.
-  void forward(const KernelTable&, const double* x, double* y) const;
-  /// x = A^T y for rows in kLanes lanes.
-  void adjoint(const KernelTable&, const double* y, double* x) const;
+  /// y[i] = A x[i] for up to kBlocks blocks of rows in kLanes lanes, without the bias.
+  void forward(const KernelTable&, int blocks, const double* const* x, double* const* y) const;
+  /// x[i] = A^T y[i], likewise.
+  void adjoint(const KernelTable&, int blocks, const double* const* y, double* const* x) const;
   /// kMixedLanes lanes: y = A x in the first half of them, |A| x in the second.
   void forwardMixed(const KernelTable&, const double* x, double* y) const;
 
@@ -34,7 +34,7 @@ class Operator {
     std::vector<Tile> tiles;
     std::vector<Segment> segments;
     std::vector<double> weights;  // [..][kTile]
-    ProductCall call(const double* in, double* out) const;
+    ProductPlan view() const;
   };
 
   void pack(const Linear&);

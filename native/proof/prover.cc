@@ -18,18 +18,21 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("proof: " + what); }
 
+/// What the claims of a walk have in common.
+std::pair<int32_t, bool> kind(const Claim& claim) { return {claim.target, claim.inputSlope.empty()}; }
+
 /// Shares out claims to walks. Those of one image fill walks of their own, where each fact of it is read for
 /// all lanes at once; what is left over shares walks with other images.
 std::vector<std::vector<int>> inBlocks(std::span<const Claim> claims, std::vector<int> order) {
-  const auto kind = [&](int i) { return std::pair(claims[i].target, claims[i].inputSlope.empty()); };
-  const auto key = [&](int i) { return std::pair(kind(i), claims[i].image); };
+  const auto key = [&](int i) { return std::pair(kind(claims[i]), claims[i].image); };
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return key(a) < key(b); });
   std::vector<std::vector<int>> whole, shared;
   for (auto begin = order.begin(), end = begin; begin != order.end();) {
     end = std::find_if(begin, order.end(), [&](int i) { return key(i) != key(*begin); });
     for (; end - begin >= kLanes; begin += kLanes) whole.emplace_back(begin, begin + kLanes);
     for (; begin != end; ++begin) {
-      if (shared.empty() || shared.back().size() == kLanes || kind(shared.back()[0]) != kind(*begin))
+      if (shared.empty() || shared.back().size() == kLanes ||
+          kind(claims[shared.back()[0]]) != kind(claims[*begin]))
         shared.emplace_back();
       shared.back().push_back(*begin);
     }
@@ -122,14 +125,33 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
     if (usable(claims[i]) && valid(claims[i].image)) order.push_back(static_cast<int>(i));
   }
   const std::vector<std::vector<int>> blocks = inBlocks(claims, std::move(order));
+  const auto kindOf = [&](size_t block) { return kind(claims[blocks[block][0]]); };
+  // Blocks walk together where no thread would go without.
+  const size_t most = blocks.size() >= kBlocks * static_cast<size_t>(pool_.size()) ? kBlocks : 1;
+  std::vector<std::pair<size_t, size_t>> groups;
+  for (size_t begin = 0, end = 0; begin < blocks.size(); begin = end) {
+    end = begin + 1;
+    while (end < blocks.size() && end - begin < most && kindOf(end) == kindOf(begin)) ++end;
+    groups.emplace_back(begin, end);
+  }
   std::vector<Buffers> buffers(pool_.size());
-  pool_.parallelFor(static_cast<long>(blocks.size()), [&](long index, int worker) {
+  pool_.parallelFor(static_cast<long>(groups.size()), [&](long index, int worker) {
     if (stop_()) return;
-    std::vector<const Claim*> block;
-    for (const int i : blocks[index]) block.push_back(&claims[i]);
-    double proven[kLanes];
-    walkBack(network_, images_, kernels_, block, buffers[worker], proven);
-    for (size_t lane = 0; lane < block.size(); ++lane) bounds[blocks[index][lane]] = proven[lane];
+    const auto [begin, end] = groups[index];
+    std::vector<WalkBlock> walks;
+    const Claim* rows[kBlocks][kLanes];
+    double proven[kBlocks][kLanes];
+    for (size_t block = begin; block < end; ++block) {
+      const size_t at = block - begin;
+      for (size_t lane = 0; lane < blocks[block].size(); ++lane)
+        rows[at][lane] = &claims[blocks[block][lane]];
+      walks.push_back({{rows[at], blocks[block].size()}, proven[at], {}});
+    }
+    walkBack(network_, images_, kernels_, walks, buffers[worker]);
+    for (size_t block = begin; block < end; ++block) {
+      for (size_t lane = 0; lane < blocks[block].size(); ++lane)
+        bounds[blocks[block][lane]] = proven[block - begin][lane];
+    }
   });
   return bounds;
 }

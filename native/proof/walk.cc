@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,50 +23,119 @@ std::array<const Claim*, kLanes> inLanes(std::span<const Claim* const> claims) {
   return lanes;
 }
 
+/// Of one block.
 class Walk {
  public:
-  Walk(const ProofNetwork& network, const std::array<const Claim*, kLanes>& claims, const LaneImages& images,
-       const KernelTable& kernels, Buffers& buffers)
+  Walk(const ProofNetwork& network, std::span<const std::unique_ptr<ImageFacts>> images,
+       const KernelTable& kernels, const WalkBlock& block, Buffers& buffers)
       : network_(network),
-        claims_(claims),
-        images_(images),
+        block_(block),
+        claims_(inLanes(block.claims)),
+        images_(claims_, images, buffers),
         kernels_(kernels),
         buffers_(buffers),
-        byBox_(!claims[0]->multipliers),
-        target_(network.targetNode(claims[0]->target)),
-        signal_(target_ + 1) {}
-
-  /// bounds[lane], for the first `count` lanes.
-  void run(double* bounds, size_t count, std::span<const AffineRow> affine) {
+        byBox_(!claims_[0]->multipliers),
+        below_(network.relusBelow(claims_[0]->target)),
+        target_(network.targetNode(claims_[0]->target)),
+        layer_(static_cast<int>(below_.size())),
+        signal_(target_ + 1) {
+    if (!byBox_) payment_.assign(network.relus().size(), {});
+    if (!byBox_) findCoupled();
     start();
-    const std::vector<int>& below = network_.relusBelow(claims_[0]->target);
-    int layer = static_cast<int>(below.size());
-    if (!byBox_) payment_.assign(network_.relus().size(), {});
-    if (!byBox_) findCoupled(below);
-    for (int id = target_; id > 0; --id) {
-      if (!signal_[id]) continue;
-      const Node& node = network_.network().nodes[id];
-      switch (node.kind) {
-        case NodeKind::affine:
-          passAffine(id, node.inputs[0]);
-          break;
-        case NodeKind::add:
-          lose(id, nullptr);
-          deliver(signal_[id].get(), node.inputs[0]);
-          deliver(signal_[id].get(), node.inputs[1]);
-          break;
-        default:
-          --layer;
-          if (byBox_) {
-            passReluByBox(id, node.inputs[0]);
-          } else {
-            passRelu(id, node.inputs[0], below[layer], layer);
-          }
-      }
-      signal_[id].reset();
-    }
-    finish(bounds, count, affine);
   }
+
+  /// Passes node `id`, for which it has coefficients, of anything but an affine node with a product.
+  void pass(int id) {
+    const Node& node = network_.network().nodes[id];
+    switch (node.kind) {
+      case NodeKind::affine:
+        loseAffine(id);
+        hand(std::move(signal_[id]), node.inputs[0]);
+        break;
+      case NodeKind::add:
+        lose(id, nullptr);
+        deliver(signal_[id].get(), node.inputs[0]);
+        deliver(signal_[id].get(), node.inputs[1]);
+        break;
+      default:
+        --layer_;
+        if (byBox_) {
+          passReluByBox(id, node.inputs[0]);
+        } else {
+          passRelu(id, node.inputs[0], below_[layer_], layer_);
+        }
+    }
+    signal_[id].reset();
+  }
+
+  /// The same of an affine node whose product is taken together with that of another block.
+  struct Product {
+    const double* from;
+    Buffers::Buffer to;
+  };
+  Product beforeProduct(int id) {
+    loseAffine(id);
+    return {signal_[id].get(), lanesFor(network_.network().nodes[id].inputs[0])};
+  }
+  void afterProduct(int id, Product product) {
+    hand(std::move(product.to), network_.network().nodes[id].inputs[0]);
+    signal_[id].reset();
+  }
+
+  /// At the input: its minimum, a ball that it may pay counted by its radius.
+  void reachInput() {
+    const bool sloped = !claims_[0]->inputSlope.empty();
+    if (!signal_[0] && (sloped || !block_.affine.empty())) {
+      signal_[0] = lanesFor(0);
+      std::fill_n(signal_[0].get(), static_cast<size_t>(network_.size(0)) * kLanes, 0.0);
+    }
+    if (!signal_[0]) return;
+    lose(0, nullptr);
+    if (sloped) subtractSlopes();
+    for (int lane = 0; lane < kLanes; ++lane) {
+      // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
+      lambda_[lane] = sloped || byBox_ ? 0 : claims_[lane]->multipliers->inputLambda;
+    }
+    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack_, minimum_);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (!(coupling_[lane] > 0)) continue;
+      const double rho = images_[lane].at(coupledPre_).rho;
+      minimum_[lane] = below(minimum_[lane] - up(0.5 * coupling_[lane] * up(rho * rho)));
+    }
+  }
+
+  /// What coupledMinimum needs to bound the minimum with that ball by what moves it; no value where there is
+  /// nothing to bound. `afterCoupling` takes the outcome.
+  std::optional<CoupledRows> beforeCoupling() {
+    if (!signal_[0] || std::none_of(coupling_, coupling_ + kLanes, [](double each) { return each > 0; }))
+      return {};
+    CoupledRows rows{&images_, signal_[0].get(), lambda_, {}, {}, {}};
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (lane == 0 || &images_[lane] != &images_[lane - 1])
+        rows.chain = inputChain(network_, images_[lane], coupledPre_);
+      rows.lambda[lane] = coupling_[lane] > 0 ? up(coupling_[lane] * rows.chain.stretch) : 0;
+      coupledRest_[lane] = up(0.5 * coupling_[lane] * rows.chain.rest);
+    }
+    return rows;
+  }
+  void afterCoupling(const CoupledRows& rows) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const double less = below(rows.minimum[lane] - coupledRest_[lane]);
+      if (coupling_[lane] > 0 && less > minimum_[lane]) minimum_[lane] = less;
+    }
+  }
+
+  void finish() {
+    for (size_t lane = 0; lane < block_.claims.size(); ++lane) block_.bounds[lane] = boundOf(lane);
+    if (block_.affine.empty()) return;
+    subtractRounded();
+    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack_, minimum_);
+    for (size_t lane = 0; lane < block_.affine.size(); ++lane) *block_.affine[lane].offset = boundOf(lane);
+  }
+
+  int target() const { return target_; }
+  /// Whether node `id` has coefficients.
+  bool reaches(int id) const { return static_cast<bool>(signal_[id]); }
 
  private:
   /// Lanes for every feature of a node.
@@ -99,13 +169,9 @@ class Walk {
     kernels_.weigh(network_.size(id), images_.own(), signal_[id].get(), bias, loss.data, sum_, lost_);
   }
 
-  void passAffine(int id, int from) {
+  void loseAffine(int id) {
     const Operator& op = network_.operatorOf(id);
     lose(id, op.bias().empty() ? nullptr : op.bias().data());
-    if (op.shifts()) return hand(std::move(signal_[id]), from);
-    Buffers::Buffer result = lanesFor(from);
-    op.adjoint(kernels_, signal_[id].get(), result.get());
-    hand(std::move(result), from);
   }
 
   void passRelu(int id, int pre, int relu, int layer) {
@@ -171,37 +237,14 @@ class Walk {
   }
 
   /// The first ReLU that reads the input through affine nodes alone: the input's term can pay its ball.
-  void findCoupled(const std::vector<int>& below) {
+  void findCoupled() {
     if (images_[0].input().kind != InputKind::l2) return;
-    for (const int relu : below) {
+    for (const int relu : below_) {
       const int pre = network_.network().nodes[network_.relus()[relu]].inputs[0];
       if (inputChain(network_, images_[0], pre).path.empty()) continue;
       coupled_ = relu;
       coupledPre_ = pre;
       return;
-    }
-  }
-
-  /// What is left of the input's minimum once it has paid that ball, by its radius or with what moves it.
-  void payFromInput(double slack, double* minimum) {
-    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
-    if (std::none_of(coupling_, coupling_ + kLanes, [](double each) { return each > 0; })) return;
-    double stretched[kLanes], rest[kLanes], together[kLanes];
-    InputChain chain;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      if (lane == 0 || &images_[lane] != &images_[lane - 1])
-        chain = inputChain(network_, images_[lane], coupledPre_);
-      const double lambda = coupling_[lane], rho = images_[lane].at(coupledPre_).rho;
-      stretched[lane] = lambda > 0 ? up(lambda * chain.stretch) : 0;
-      rest[lane] = up(0.5 * lambda * chain.rest);
-      together[lane] = -kInfinity;
-      if (lambda > 0) minimum[lane] = below(minimum[lane] - up(0.5 * lambda * up(rho * rho)));
-    }
-    coupledMinimum(network_, kernels_, images_, chain.path, chain.norm, signal_[0].get(), stretched, lambda_,
-                   buffers_, together);
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const double less = below(together[lane] - rest[lane]);
-      if (coupling_[lane] > 0 && less > minimum[lane]) minimum[lane] = less;
     }
   }
 
@@ -268,7 +311,8 @@ class Walk {
   }
 
   /// Leaves rows less what is rounded of their coefficients, which becomes their slopes.
-  void subtractRounded(std::span<const AffineRow> affine) {
+  void subtractRounded() {
+    const std::span<const AffineRow> affine = block_.affine;
     const auto size = static_cast<size_t>(network_.size(0));
     const Buffers::Buffer slopes = lanesFor(0);
     std::fill_n(slopes.get(), size * kLanes, 0.0);
@@ -282,37 +326,12 @@ class Walk {
     add(slopes.get(), 0);
   }
 
-  void finish(double* bounds, size_t count, std::span<const AffineRow> affine) {
-    const double slack = sumSlack(network_);
-    double minimum[kLanes] = {};
-    const bool sloped = !claims_[0]->inputSlope.empty();
-    if (!signal_[0] && (sloped || !affine.empty())) {
-      signal_[0] = lanesFor(0);
-      std::fill_n(signal_[0].get(), static_cast<size_t>(network_.size(0)) * kLanes, 0.0);
-    }
-    if (signal_[0]) {
-      lose(0, nullptr);
-      if (sloped) subtractSlopes();
-      for (int lane = 0; lane < kLanes; ++lane) {
-        // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
-        lambda_[lane] = sloped || byBox_ ? 0 : claims_[lane]->multipliers->inputLambda;
-      }
-      payFromInput(slack, minimum);
-    }
-    for (size_t lane = 0; lane < count; ++lane) bounds[lane] = boundOf(lane, minimum[lane], slack);
-    if (affine.empty()) return;
-    subtractRounded(affine);
-    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack, minimum);
-    for (size_t lane = 0; lane < affine.size(); ++lane)
-      *affine[lane].offset = boundOf(lane, minimum[lane], slack);
-  }
-
-  double boundOf(size_t lane, double minimum, double slack) const {
-    const double parts[] = {sum_[lane], minimum, claims_[lane]->constant};
+  double boundOf(size_t lane) const {
+    const double parts[] = {sum_[lane], minimum_[lane], claims_[lane]->constant};
     double bound = 0, size = 0;
     for (const double part : parts) bound += part, size += std::fabs(part);
     const double underflow = images_[static_cast<int>(lane)].underflow();
-    const double taken = up(upSum(magnitude_[lane]) * slack + upSum(lost_[lane]) + ball_[lane] + underflow);
+    const double taken = up(upSum(magnitude_[lane]) * slack_ + upSum(lost_[lane]) + ball_[lane] + underflow);
     bound = below(bound - up(size * 8 * kUnit)) - taken;
     bound = below(bound);
     if (vacuous_[lane]) return kInfinity;
@@ -320,12 +339,16 @@ class Walk {
   }
 
   const ProofNetwork& network_;
-  const std::array<const Claim*, kLanes>& claims_;
-  const LaneImages& images_;
+  const WalkBlock& block_;
+  const std::array<const Claim*, kLanes> claims_;
+  const LaneImages images_;
   const KernelTable& kernels_;
   Buffers& buffers_;
   const bool byBox_;
+  const std::vector<int>& below_;
   const int target_;
+  const double slack_ = sumSlack(network_);
+  int layer_;  // the ReLU of `below_` passed last
   std::vector<Buffers::Buffer> signal_;
   alignas(64) double sum_[kLanes] = {}, magnitude_[kLanes] = {}, lost_[kLanes] = {};
   alignas(64) double lambda_[kLanes], inverse_[kLanes], stiff_[kLanes], stiffInverse_[kLanes];
@@ -335,17 +358,59 @@ class Walk {
   bool vacuous_[kLanes] = {};
   /// Where the input pays the ball of a ReLU: which, its pre-activation, and by which multiplier.
   int coupled_ = -1, coupledPre_ = -1;
-  double coupling_[kLanes] = {};
+  double coupling_[kLanes] = {}, coupledRest_[kLanes] = {};
+  double minimum_[kLanes] = {};
 };
+
+void passProduct(const ProofNetwork& network, int id, const KernelTable& kernels, std::span<Walk> walks) {
+  std::vector<Walk::Product> products;
+  const double* from[kBlocks];
+  double* to[kBlocks];
+  for (Walk& walk : walks) {
+    const size_t block = products.size();
+    products.push_back(walk.beforeProduct(id));
+    from[block] = products[block].from;
+    to[block] = products[block].to.get();
+  }
+  network.operatorOf(id).adjoint(kernels, static_cast<int>(walks.size()), from, to);
+  for (size_t block = 0; block < walks.size(); ++block)
+    walks[block].afterProduct(id, std::move(products[block]));
+}
+
+/// Lets the input pay a ball for the rows of several blocks together.
+void couple(const ProofNetwork& network, const KernelTable& kernels, std::span<Walk> walks,
+            Buffers& buffers) {
+  std::vector<CoupledRows> rows;
+  std::vector<Walk*> coupled;
+  for (Walk& walk : walks) {
+    if (auto each = walk.beforeCoupling()) {
+      rows.push_back(std::move(*each));
+      coupled.push_back(&walk);
+    }
+  }
+  if (rows.empty()) return;
+  coupledMinimum(network, kernels, rows, buffers);
+  for (size_t i = 0; i < rows.size(); ++i) coupled[i]->afterCoupling(rows[i]);
+}
 
 }  // namespace
 
 void walkBack(const ProofNetwork& network, std::span<const std::unique_ptr<ImageFacts>> images,
-              const KernelTable& kernels, std::span<const Claim* const> claims, Buffers& buffers,
-              double* bounds, std::span<const AffineRow> affine) {
-  const std::array<const Claim*, kLanes> lanes = inLanes(claims);
-  Walk(network, lanes, LaneImages(lanes, images, buffers), kernels, buffers)
-      .run(bounds, claims.size(), affine);
+              const KernelTable& kernels, std::span<const WalkBlock> blocks, Buffers& buffers) {
+  std::vector<Walk> walks;
+  walks.reserve(blocks.size());
+  for (const WalkBlock& block : blocks) walks.emplace_back(network, images, kernels, block, buffers);
+  for (int id = walks[0].target(); id > 0; --id) {
+    if (!walks[0].reaches(id)) continue;  // nor do the others
+    if (network.network().nodes[id].kind == NodeKind::affine && !network.operatorOf(id).shifts()) {
+      passProduct(network, id, kernels, walks);
+    } else {
+      for (Walk& walk : walks) walk.pass(id);
+    }
+  }
+  for (Walk& walk : walks) walk.reachInput();
+  couple(network, kernels, walks, buffers);
+  for (Walk& walk : walks) walk.finish();
 }
 
 }  // namespace bulwark::proof

@@ -1,4 +1,4 @@
-// One walk back from a target, for the rows of a block: prover.h says what it keeps.
+// Walks back from a target, for blocks of rows: prover.h says what they keep.
 #pragma once
 
 #include <memory>
@@ -17,12 +17,17 @@ struct AffineRow {
   double* offset;  // row >= slope^T x + offset on the region
 };
 
-/// Proven lower bounds for 1 to kLanes claims on the same target, all with an input slope or none; `images`
-/// are what claims count. A claim's bits do not depend on its company. Claims without multipliers, which are
-/// then all of one image, take CROWN's slopes, from the boxes of its facts, and no balls; of theirs, `affine`
-/// may ask for affine bounds too.
+/// 1 to kLanes claims that share a walk, all on the same target, all with an input slope or none.
+struct WalkBlock {
+  std::span<const Claim* const> claims;
+  double* bounds;                     // where to put them
+  std::span<const AffineRow> affine;  // of claims without multipliers: none, or a row for each claim
+};
+
+/// Proven lower bounds for the claims of 1 to kBlocks blocks of one kind, which then read each weight once;
+/// `images` are what claims count. A claim's bits do not depend on its company. Claims without multipliers,
+/// which are then all of one image, take CROWN's slopes, from the boxes of its facts, and no balls.
 void walkBack(const ProofNetwork&, std::span<const std::unique_ptr<ImageFacts>> images, const KernelTable&,
-              std::span<const Claim* const> claims, Buffers&, double* bounds,
-              std::span<const AffineRow> affine = {});
+              std::span<const WalkBlock> blocks, Buffers&);
 
 }  // namespace bulwark::proof
