@@ -43,6 +43,17 @@ async function good(name: string): Promise<string> {
   return path;
 }
 
+it('no certificate is made that would be too large to be read', async () => {
+  const model = await loadModel(join(folder.path, 'identity.onnx'));
+  const leaf = { splits: [], slope: new Float32Array(2 ** 26), lambda: new Float32Array(), inputLambda: 0 };
+  const region = { kind: 'l2', eps: 0.1, clip: null } as const;
+  const rows = [{ leaves: [leaf] }];
+  const common = { index: 7, center: new Float64Array(2), label: 0, assurance: 'real', lower: [1] } as const;
+  expect(() => new CertificateMaker(model).make({ ...common, region, rows })).toThrow(
+    /certificate of image 7 may have \d+ bytes, at most 268435456 are read/,
+  );
+});
+
 describe('bulwark check', () => {
   it('accepts what certify could have written, and exits with 0', async () => {
     const path = await good('good');

@@ -67,7 +67,7 @@ it.each([
   await expect(loadModel(buildOnnx({ input: map, nodes }))).rejects.toThrow(message);
 });
 
-it('a network with both pools is certified, checked, and never beyond what an attack finds', async () => {
+it('a network with both pools is certified, and never beyond what an attack finds', async () => {
   const input = ['N', 2, 6, 6];
   const bytes = buildOnnx({
     input,

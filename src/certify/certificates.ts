@@ -69,6 +69,11 @@ export interface NeuronEvidence {
 /** The ending of certificate files. */
 export const certificateSuffix = '.cert';
 
+/** Larger files are rejected unread, and so not written. */
+export const mostBytes = 2 ** 28;
+/** More than a file has beside its proofs. */
+const frameBytes = 2 ** 20;
+
 /** Makes the certificates of one model. Deriving its norms takes seconds, once. */
 export class CertificateMaker {
   readonly #model: Model;
@@ -142,11 +147,20 @@ export class CertificateMaker {
    * arithmetic being fixed).
    *
    * @returns undefined if the checker's bound of a row is not positive.
-   * @throws CertificateError if the evidence does not fit the model or does not cover the region.
+   * @throws CertificateError if the evidence does not fit the model, does not cover the region, or fills more
+   *   than {@link mostBytes}.
    */
   make(evidence: ImageEvidence): Certificate | undefined {
     const { normalization } = this.#model;
-    const { index, center, label, region, assurance, lower } = evidence;
+    const { index, center, label, region, assurance, lower, boxes = [] } = evidence;
+    const rows = evidence.rows.map(({ leaves }, row) => proofOf(leaves, `row ${row}`));
+    const proofs = [...boxes.map(({ proof }) => proof), ...rows];
+    const bytes = frameBytes + proofs.reduce((sum, proof) => sum + sizeOf(proof), 0);
+    if (bytes > mostBytes) {
+      throw new CertificateError(
+        `the certificate of image ${index} may have ${bytes} bytes, at most ${mostBytes} are read`,
+      );
+    }
     const certificate = {
       model: this.#model.sha256,
       normalization: normalization ? hashOf(normalization.mean, normalization.std) : null,
@@ -156,8 +170,8 @@ export class CertificateMaker {
       label,
       assurance,
       norms: this.#norms,
-      boxes: evidence.boxes ?? [],
-      rows: evidence.rows.map(({ leaves }, row) => proofOf(leaves, `row ${row}`)),
+      boxes,
+      rows,
     };
     const proven = this.#checker.bounds(certificate, center);
     const margins = Array.from(proven, (bound, row) => Math.min(bound, lower[row]));
@@ -218,6 +232,12 @@ export function encodeCertificate(certificate: Certificate): Uint8Array {
   for (const proof of certificate.rows) parts.push(...proofBytes(proof));
   const body = Buffer.concat(parts);
   return Buffer.concat([body, createHash('sha256').update(body).digest()]);
+}
+
+/** At least the bytes that {@link proofBytes} takes, and those before a box's proof. */
+function sizeOf(proof: Proof): number {
+  if ('slope' in proof) return 4 * (proof.slope.length + proof.lambda.length + 5);
+  return 24 + proof.sides.reduce((sum, side) => sum + sizeOf(side), 0);
 }
 
 /** Split by split, the active side first. */

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Certificate, CertificateChecker, type CheckedImage } from '../certificate/index.js';
-import { certificateSuffix } from '../certify/certificates.js';
+import { certificateSuffix, mostBytes } from '../certify/certificates.js';
 import { loadImages, loadLabels } from '../data/index.js';
 import { CertificateError, DataError } from '../errors.js';
 import type { Model } from '../model/index.js';
@@ -16,9 +16,6 @@ interface CheckOptions extends InputOptions {
   assurance?: 'real' | 'float32';
   json: boolean;
 }
-
-/** A larger file is rejected unread. */
-const mostBytes = 2 ** 28;
 
 /** `bulwark check`: whether certificates prove what they claim, without the native engine. */
 export function addCheck(program: Command): void {
