@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { CertificateMaker } from '../src/certify/certificates.js';
+import { CertificateError } from '../src/errors.js';
 import {
   AbortError,
   type CertifyOptions,
@@ -340,4 +342,23 @@ describe('records', () => {
     });
     expect(calls.length).toBeLessThan(12);
   });
+});
+
+it('an image whose certificate cannot be made is an error of that image alone', async () => {
+  const make = vi.spyOn(CertificateMaker.prototype, 'make').mockImplementation(({ index }) => {
+    if (index === 1) throw new CertificateError('too large');
+    return undefined;
+  });
+  try {
+    const { records } = await campaign(data([settledBy.easily, settledBy.easily, settledBy.falsified]), {
+      certificates: join(folder.path, 'certificates'),
+    });
+    expect(records.map(({ verdict, error }) => [verdict, error])).toEqual([
+      ['unknown', undefined],
+      ['error', 'too large'],
+      ['falsified', undefined],
+    ]);
+  } finally {
+    make.mockRestore();
+  }
 });

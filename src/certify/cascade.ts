@@ -1,4 +1,5 @@
-import { BulwarkError, NativeError } from '../errors.js';
+import type { Certificate } from '../certificate/index.js';
+import { BulwarkError, CertificateError, NativeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { type Norm, ball } from '../problem/region.js';
 import { margins } from '../problem/specification.js';
@@ -222,23 +223,33 @@ class Cascade {
     images: readonly Progress[],
     { folder, maker }: NonNullable<CascadeOptions['certificates']>,
   ): Promise<void> {
-    const { norm, eps, clip, assurance } = this.#options;
     for (const image of images) {
       if (image.verdict !== 'verified') continue;
-      const rows = image.rows.flatMap((row) => (row ? [row] : []));
-      const certificate = maker.make({
-        index: image.index,
-        center: image.image,
-        label: image.label,
-        region: { kind: norm, eps, clip: clip ?? null },
-        assurance: assurance === 'float32' ? 'float32' : 'real',
-        rows: rows.map(({ evidence }) => evidence),
-        boxes: maker.boxClaims(image.boxes),
-        lower: rows.map(({ lower }) => lower),
-      });
-      if (certificate) await writeCertificate(folder, certificate);
-      else image.verdict = undefined;
+      try {
+        const certificate = this.#certificate(image, maker);
+        if (certificate) await writeCertificate(folder, certificate);
+        else image.verdict = undefined;
+      } catch (error) {
+        if (!(error instanceof CertificateError)) throw error;
+        image.verdict = 'error';
+        image.error = error.message;
+      }
     }
+  }
+
+  #certificate(image: Progress, maker: CertificateMaker): Certificate | undefined {
+    const { norm, eps, clip, assurance } = this.#options;
+    const rows = image.rows.flatMap((row) => (row ? [row] : []));
+    return maker.make({
+      index: image.index,
+      center: image.image,
+      label: image.label,
+      region: { kind: norm, eps, clip: clip ?? null },
+      assurance: assurance === 'float32' ? 'float32' : 'real',
+      rows: rows.map(({ evidence }) => evidence),
+      boxes: maker.boxClaims(image.boxes),
+      lower: rows.map(({ lower }) => lower),
+    });
   }
 
   #region(images: readonly Progress[]) {
