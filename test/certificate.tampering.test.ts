@@ -170,8 +170,8 @@ const changes: Record<string, [Change, RegExp]> = {
     /norm \d is claimed/,
   ],
   'norm not a number': [({ norms }) => ({ norms: norms.map(() => NaN) }), /norms/],
-  'norm missing': [({ norms }) => ({ norms: norms.slice(1) }), /norms differs/],
-  'norm too many': [({ norms }) => ({ norms: [...norms, 1] }), /norms differs/],
+  'norm missing': [({ norms }) => ({ norms: norms.slice(1) }), /number of norms differs/],
+  'norm too many': [({ norms }) => ({ norms: [...norms, 1] }), /number of norms differs/],
   'norms that overflow': [
     ({ norms, rows }) => ({
       norms: norms.map(() => 1e308),

@@ -36,11 +36,13 @@ export function checked<Numbers extends Float32Array | Float64Array>(x: Numbers,
   return x;
 }
 
+export function squareSum(x: Float64Array): number {
+  return x.reduce((sum, value) => sum + value * value, 0);
+}
+
 /** An upper bound of the euclidean norm (Lemma 1). */
 export function normUp(x: Float64Array): number {
-  let squares = 0;
-  for (const value of x) squares += value * value;
-  return Math.sqrt(squares + tiny) * (1 + gamma(x.length));
+  return Math.sqrt(squareSum(x) + tiny) * (1 + gamma(x.length));
 }
 
 export function largest(x: Float64Array): number {

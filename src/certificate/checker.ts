@@ -66,8 +66,7 @@ export class CertificateChecker {
   provesNorm(at: number, claim: number): boolean {
     if (claim >= this.#norms[at]) return true;
     const { affine, shape } = this.layers[at];
-    const { chain, start } = affine!;
-    if (!hasNorm(chain, [shape, this.layers[start].shape], claim)) return false;
+    if (!hasNorm(affine!, [shape, this.layers[affine!.start].shape], claim)) return false;
     this.#norms[at] = claim;
     return true;
   }
@@ -78,9 +77,9 @@ export class CertificateChecker {
     const { label, assurance, norms, boxes, rows } = certificate;
     const [inputs, outputs] = [layers[0], layers[layers.length - 1]].map(({ shape }) => sizeOf(shape));
     same('features of the image', center.length, inputs);
-    same('rows', rows.length, outputs - 1);
+    same('number of rows', rows.length, outputs - 1);
+    same('number of norms', norms.length, layers.length);
     demand(label < outputs, `the label is ${label} of ${outputs} classes`);
-    same('norms', norms.length, layers.length);
     layers.forEach(({ affine }, at) => {
       const fine = !affine || this.provesNorm(at, norms[at]);
       demand(fine, `norm ${at} is claimed to be ${norms[at]}, which could not be proven`);

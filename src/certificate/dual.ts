@@ -3,7 +3,7 @@ import { checked, gamma, lowerSum, unit } from './arithmetic.js';
 import { type Known, magnitude } from './facts.js';
 import type { Multipliers } from './format.js';
 import { inputMinimum } from './input.js';
-import { transposedTimes } from './matrix.js';
+import { times } from './matrix.js';
 
 /**
  * A proven lower bound of `row^T z` over all runs, z the values of node `target`. Walking backwards, every
@@ -18,8 +18,8 @@ import { transposedTimes } from './matrix.js';
  *   pays instead of the radius, as (a + d)^2 <= (1 + t) a^2 + (1 + 1 / t) d^2 for all t > 0: m = lambda (1 + t)
  *   norm^2 is added to its own lambda, and -m/2 (relu(z) - relu(nominal))^2 to its phi_i;
  * - several readers of one node: the sum of their g, less u |sum| |x|;
- * - input: the minimum over the region (input.ts), which also pays for the first ReLU that it leads to by one
- *   chain, as a ReLU does, but with the deviation of x itself.
+ * - input: the minimum over the region (input.ts), which also pays for the first pre-activation that it leads to by
+ *   one chain, as a ReLU does, but with the deviation of x itself.
  */
 export function lowerBound(known: Known, target: number, row: Float64Array, by: Multipliers): number {
   const { layers, facts, norms, region } = known;
@@ -33,7 +33,8 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
   };
   /** m of the layers that pay. */
   const payments = new Float64Array(layers.length);
-  const coupled = layers.findIndex(({ op, from }) => op === 'relu' && layers[from[0]].affine?.start === 0);
+  const reads = layers.flatMap(({ op, from }) => (op === 'relu' ? from : []));
+  const coupled = reads.find((from) => layers[from].affine?.start === 0) ?? -1;
   give(target, row);
   for (let at = target; at >= 0; at--) {
     const g = waiting[at];
@@ -41,19 +42,17 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
     const { op, from, affine, relu, features } = layers[at];
     g.forEach((value, i) => terms.push(-Math.abs(value) * facts[at].loss[i]));
     if (op === 'input') {
-      const pre = layers[coupled]?.from[0] ?? 0;
-      const { affine: first } = layers[pre];
-      const paid = first && { chain: first.chain, norm: norms[pre], payment: payments[0] };
+      const paid = { affine: layers[coupled]?.affine, norm: norms[coupled], payment: payments[0] };
       terms.push(inputMinimum(region, g, by.inputLambda, paid));
     }
     for (const input of op === 'add' ? from : []) give(input, g);
     if (affine) {
       g.forEach((value, i) => terms.push(value * affine.offset[i]));
-      give(affine.start, transposedTimes(affine.chain, g));
+      give(affine.start, times(affine.adjoint, g));
     }
     if (op !== 'relu') continue;
     const { nominal, radius, lower, upper, path } = facts[from[0]];
-    const payer = path?.start || at === coupled ? path : undefined;
+    const payer = path?.start || from[0] === coupled ? path : undefined;
     const [own, paid] = [by.lambda[relu], payments[at]];
     const v = g.map((value, i) => value * by.slope[features + i]);
     v.forEach((value, i) => terms.push(phi(g[i], value, own, paid, [nominal[i], lower[i], upper[i]])));
@@ -64,8 +63,8 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
     const t = payer ? d / (payer.norm * facts[payer.start].radius) : Infinity;
     terms.push(-0.5 * whole * d * d * (1 + 1 / t) * (1 + gamma(8)));
     if (!payer) continue;
-    payments[payer.start] += whole * payer.norm * payer.norm * (1 + t) * (1 + gamma(8));
-    payments[payer.start] *= 1 + gamma(1);
+    const payment = payments[payer.start] + whole * payer.norm * payer.norm * (1 + t);
+    payments[payer.start] = payment * (1 + gamma(8));
     checked(payments, 'what a layer pays');
   }
   return lowerSum(terms);
@@ -85,7 +84,13 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
  * z = centre - a / lambda the minimiser in the interval; here it is close to that. t is within 3 u scale of the
  * given one, and everything else rounds by less than 8 u of the terms.
  */
-function phi(c: number, v: number, own: number, m: number, [centre, low, high]: readonly number[]): number {
+export function phi(
+  c: number,
+  v: number,
+  own: number,
+  m: number,
+  [centre, low, high]: readonly number[],
+): number {
   const [n, p] = [Math.min(centre, 0), Math.max(centre, 0)];
   const scale = Math.abs(c) + Math.abs(v) - m * n;
   const parabola = (t: number, lambda: number, from: number, to: number): number => {

@@ -61,15 +61,9 @@ interface Neuron {
 export type Proof = Multipliers | (Neuron & { readonly sides: readonly [Proof, Proof] });
 
 /** Says that the proof bounds a pre-activation z from below (`active`), or -z. */
-export interface BoxClaim extends Neuron {
-  readonly active: boolean;
-  readonly proof: Proof;
-}
+export type BoxClaim = Neuron & { readonly active: boolean; readonly proof: Proof };
 
-export interface Certificate extends Header {
-  readonly boxes: readonly BoxClaim[];
-  readonly rows: readonly Proof[];
-}
+export type Certificate = Header & { readonly boxes: readonly BoxClaim[]; readonly rows: readonly Proof[] };
 
 /** The one form that a header has in a file: no key twice or besides, no number that others may read otherwise. */
 export function headerText(header: Header): string {
@@ -90,10 +84,7 @@ export function readCertificate(bytes: Uint8Array, sizes: readonly number[]): Ce
   const [found, length] = [file.readUInt32LE(8), file.readUInt32LE(12)];
   demand(found === version, `the format version is ${found}, expected ${version}`);
   const checksum = createHash('sha256').update(file.subarray(0, end)).digest();
-  demand(
-    checksum.equals(file.subarray(end)),
-    'the checksum differs: the file is damaged, cut short or changed',
-  );
+  demand(checksum.equals(file.subarray(end)), 'the checksum differs: the file is damaged or changed');
   const most = Math.min(end - headerAt, mostHeader);
   demand(length <= most, `the header has ${length} bytes, at most ${most} are read`);
   const header = parseHeader(file.toString('utf8', headerAt, headerAt + length));

@@ -1,11 +1,12 @@
 /** The term of the input: its minimum over the region, where it may also pay for the ball of the first ReLU. */
-import { gamma, largest, lowerSum, normUp, tiny } from './arithmetic.js';
+import { gamma, largest, lowerSum, normUp, squareSum, tiny } from './arithmetic.js';
 import type { Region } from './facts.js';
-import { type Matrix, transposedTimes, times } from './matrix.js';
+import { times } from './matrix.js';
+import type { Affine } from './network.js';
 
-/** What is taken off: payment / 2 || C d ||^2 / norm^2, d what the input deviates by, norm >= || C ||. */
+/** What is taken off: payment / 2 || C d ||^2 / norm^2, d what the input deviates by, norm >= || C ||, C a chain. */
 export interface Paid {
-  readonly chain: Matrix;
+  readonly affine?: Affine;
   readonly norm: number;
   readonly payment: number;
 }
@@ -14,39 +15,39 @@ export interface Paid {
  * A lower bound of `g^T x`, less what is paid, over the region.
  *
  * With d = x - centre and any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and
- * the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or
- * for a price lambda only what the minimum of g d + lambda / 2 d^2 over the box leaves, -lambda d where it is at an
- * end; in an l1 ball g as far as its best price.
+ * the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or g
+ * as far as a price goes, to the other side of which the box is cheaper. For an l1 ball with the price p that is from -p
+ * to p, and the best p is found here. For the price lambda of another ball it is from -lambda upper to -lambda lower:
+ * a = -lambda d for the minimiser d of g d + lambda / 2 d^2 over the box.
  */
-export function inputMinimum(region: Region, g: Float64Array, lambda: number, paid?: Paid): number {
+export function inputMinimum(region: Region, g: Float64Array, lambda: number, paid: Paid): number {
   const { kind, center, eps, lower, upper, radius } = region;
-  const price = kind === 'l1' ? l1Price(region, g) : 0;
-  const cut = g.map((slope, i) => {
-    if (kind === 'l1') return Math.min(Math.max(slope, -price), price);
-    const wanted = -slope / Math.max(lambda, tiny);
-    const at = Math.min(Math.max(wanted, lower[i]), upper[i]);
-    return at === wanted ? slope : -lambda * at;
-  });
+  const part = (price: number): Float64Array =>
+    g.map((slope, i) => {
+      const [low, high] = kind === 'l1' ? [-1, 1] : [lower[i], upper[i]];
+      return Math.min(Math.max(slope, -price * high), -price * low);
+    });
   const byBox = (a: Float64Array): number[] =>
     Array.from(g, (slope, i) => Math.min((slope - a[i]) * lower[i], (slope - a[i]) * upper[i]));
   const byBall = (a: Float64Array): number =>
     -(kind === 'l1' ? eps * largest(a) : radius * normUp(a)) * (1 + gamma(3));
-  const [all, some] = [g, cut].map((a) => lowerSum([...byBox(a), byBall(a)]));
-  const a = some > all ? cut : g;
-  const apart = byBall(a) - 0.5 * (paid?.payment ?? 0) * radius * radius * (1 + gamma(3));
-  const together = paid ? -0.5 * coupled(a, radius, paid) : -Infinity;
-  // The gamma in lowerSum also pays for the rounding of g - a, and of the two terms of `apart`.
-  return lowerSum([...g.map((slope, i) => slope * center[i]), ...byBox(a), Math.max(apart, together)]);
+  const apart = (a: Float64Array): number => lowerSum([...byBox(a), byBall(a)]);
+  const cut = part(kind === 'l1' ? leastAt((price) => -apart(part(price)), 0, largest(g)) : lambda);
+  const a = apart(cut) > apart(g) ? cut : g;
+  const alone = byBall(a) - 0.5 * paid.payment * radius * radius * (1 + gamma(3));
+  const together = paid.payment > 0 ? -0.5 * coupled(a, radius, paid) : -Infinity;
+  // The gamma in lowerSum also pays for the rounding of g - a, and of the two terms of `alone`.
+  return lowerSum([...g.map((slope, i) => slope * center[i]), ...byBox(a), Math.max(alone, together)]);
 }
 
-/** Where the budget eps of the fractional knapsack runs out: the best price, but any is sound. */
-function l1Price({ eps, lower, upper }: Region, a: Float64Array): number {
-  let left = eps;
-  for (const i of Array.from(a.keys()).sort((j, k) => Math.abs(a[k]) - Math.abs(a[j]))) {
-    left -= a[i] > 0 ? -lower[i] : upper[i];
-    if (left <= 0) return Math.abs(a[i]);
+/** Close to where a function that first falls, then rises is least, by golden section. */
+function leastAt(value: (x: number) => number, from: number, to: number): number {
+  for (let step = 0; step < 60; step++) {
+    const [left, right] = [from + 0.382 * (to - from), to - 0.382 * (to - from)];
+    if (value(left) < value(right)) to = right;
+    else from = left;
   }
-  return 0;
+  return to;
 }
 
 /**
@@ -60,40 +61,32 @@ function l1Price({ eps, lower, upper }: Region, a: Float64Array): number {
  *
  *     1 / (mu - s) = p + p^2 y + p^3 y^2 / (1 - p y) <= p + p^2 y + p^2 q y^2,
  *
- * and the same of H instead of s. So a^T (mu I - H)^-1 a <= c0 m0 + c1 m1 + p^2 q m2 for c0 = p - t p^2 + t^2 p^2 q
- * and c1 = p^2 - 2 t p^2 q, with m0 = || a ||^2, m1 = a^T H a <= h m0 and m2 = || H a ||^2 <= h^2 m0.
+ * and the same of H instead of s. So a^T (mu I - H)^-1 a <= p m0 + p^2 n1 + p^2 q n2, with m0 = || a ||^2, m1 = a^T H a <=
+ * h m0, m2 = || H a ||^2 <= h^2 m0, n1 = m1 - t m0 and n2 = m2 - 2 t m1 + t^2 m0.
  *
  * Rounding. Let e = gamma (1 + || C ||_F / norm) <= 1 / 100, where gamma is more than twice that of Lemma 1. Then fl(C
  * a) is within e/2 norm || a || of C a, and C^T of it, as computed, within e (1 + e) norm^2 || a || of C^T C a. So the
  * computed m0, m1 and m2 are off by less than e m0, 2 e h m0 and 4 e h^2 m0, all roundings included, and what
- * underflows too, because m0 has `tiny` added, norm >= 2^-50 and h >= 2^-100. The bound has no product of 16
- * roundings, less than e. In all it is off by less than 6 e times its terms' absolute values, with h m0 and h^2 m0
- * for m1 and m2.
+ * underflows too, because m0 has `tiny` added, norm >= 2^-50 and h >= 2^-100. For 0 <= t <= h, n1 and n2 are then off
+ * by less than 2 e (h + t) m0 and 4 e (h + t)^2 m0, and 6 e pays for these and all roundings of a bound's terms.
  */
-function coupled(a: Float64Array, radius: number, { chain, norm, payment: h }: Paid): number {
+function coupled(a: Float64Array, radius: number, { affine, norm, payment: h }: Paid): number {
+  const { chain, adjoint } = affine!;
   const e = gamma(Math.max(chain.rows, chain.columns)) * (1 + normUp(chain.value) / norm);
   if (!(e <= 0.01 && norm >= 2 ** -50 && h >= 2 ** -100)) return Infinity;
-  const squares = (x: Float64Array): number => x.reduce((sum, value) => sum + value * value, 0);
   const lambda = h / norm / norm;
   const there = times(chain, a);
-  const [m0, m1] = [squares(a) + tiny, lambda * squares(there)];
-  const m2 = lambda * lambda * squares(transposedTimes(chain, there));
+  const [m0, m1] = [squareSum(a) + tiny, lambda * squareSum(there)];
+  const m2 = lambda * lambda * squareSum(times(adjoint, there));
   // The best t, that of the Gauss-Radau rule with a node at h; then the best mu, of a function that is convex.
   const gap = h * m0 - m1;
   const t = gap > 0 ? Math.min(Math.max((h * m1 - m2) / gap, 0), h) : 0;
+  const n1 = m1 - t * m0 + 6 * e * (h + t) * m0;
+  const n2 = m2 - 2 * t * m1 + t * t * m0 + 6 * e * (h + t) * (h + t) * m0;
   const bound = (mu: number): number => {
-    if (!(mu > h && mu < Infinity)) return Infinity;
     const p = 1 / (mu - t);
-    const bend = (p * p) / (mu - h);
-    const [c0, c1] = [p - t * p * p + t * t * bend, p * p - 2 * t * bend];
-    const size = (p + (t + h) * p * p + (t + h) * (t + h) * bend) * m0;
-    return (c0 * m0 + c1 * m1 + bend * m2 + 6 * e * size + mu * radius * radius) * (1 + gamma(3));
+    const inverse = p * (m0 * (1 + 6 * e) + p * (n1 + n2 / (mu - h)));
+    return mu > h && mu < Infinity ? (inverse + mu * radius * radius) * (1 + gamma(3)) : Infinity;
   };
-  let [from, to] = [h, h + Math.sqrt(m0) / radius];
-  for (let step = 0; step < 60; step++) {
-    const [left, right] = [from + 0.382 * (to - from), to - 0.382 * (to - from)];
-    if (bound(left) < bound(right)) to = right;
-    else from = left;
-  }
-  return bound(to);
+  return bound(leastAt(bound, h, h + Math.sqrt(m0) / radius));
 }

@@ -30,17 +30,6 @@ export function times(matrix: Matrix, x: Float64Array, b?: Float64Array): Float6
   });
 }
 
-/** `A^T y`, in float64. */
-export function transposedTimes({ columns, start, column, value }: Matrix, y: Float64Array): Float64Array {
-  const x = new Float64Array(columns);
-  for (let i = 0; i < y.length; i++) {
-    const factor = y[i];
-    const end = factor === 0 ? 0 : start[i + 1];
-    for (let k = start[i]; k < end; k++) x[column[k]] += factor * value[k];
-  }
-  return x;
-}
-
 /** `|A|`. */
 export function magnitudes(matrix: Matrix): Matrix {
   return { ...matrix, value: matrix.value.map(Math.abs) };
@@ -51,6 +40,7 @@ export function perRow({ rows, start, value }: Matrix, measure: (row: Float64Arr
   return new Float64Array(rows).map((_, i) => measure(value.subarray(start[i], start[i + 1])));
 }
 
+/** `A^T`. */
 export function transpose({ rows, columns, start, column, value }: Matrix): Matrix {
   return fromEntries(columns, rows, (put) => {
     for (let i = 0; i < rows; i++) {

@@ -7,7 +7,7 @@
 import type { Graph, GraphNode } from '../model/graph.js';
 import { type Shape, sizeOf } from '../tensor.js';
 import { checked } from './arithmetic.js';
-import { type AffineNode, type Matrix, matrixOf, product, times } from './matrix.js';
+import { type AffineNode, type Matrix, matrixOf, product, times, transpose } from './matrix.js';
 
 /** One node of the graph; those that only reshape are left out, and seen through. */
 export interface Layer {
@@ -28,9 +28,10 @@ export interface Affine {
   /** As stored. */
   readonly matrix: Matrix;
   readonly bias: Float64Array;
-  /** The layer that the chain reads, and its composition `chain x + offset`. */
+  /** The layer that the chain reads, its composition `chain x + offset`, and what coefficients go back by. */
   readonly start: number;
   readonly chain: Matrix;
+  readonly adjoint: Matrix;
   readonly offset: Float64Array;
 }
 
@@ -61,11 +62,10 @@ function affineOf(node: AffineNode, shape: Shape, from: number, layers: readonly
   const each = matrix.rows / constants.length;
   const bias = new Float64Array(matrix.rows).map((_, i) => constants[Math.floor(i / each)]);
   const before = layers[from].affine;
-  const chain = before && product(matrix, before.chain);
-  const affine = chain
-    ? { matrix, bias, start: before.start, chain, offset: times(matrix, before.offset, bias) }
-    : { matrix, bias, start: from, chain: matrix, offset: bias };
-  for (const values of [matrix.value, bias, affine.chain.value, affine.offset])
-    checked(values, `node '${node.name}'`);
-  return affine;
+  const joined = before && product(matrix, before.chain);
+  const start = joined ? before.start : from;
+  const chain = joined ?? matrix;
+  const offset = joined ? times(matrix, before.offset, bias) : bias;
+  for (const values of [matrix.value, bias, chain.value, offset]) checked(values, `node '${node.name}'`);
+  return { matrix, bias, start, chain, adjoint: transpose(chain), offset };
 }

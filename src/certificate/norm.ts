@@ -9,49 +9,52 @@
  * of M is below -g trace(M), up to underflow (below n `tiny` for traces within 2^+-200).
  */
 import type { Shape } from '../tensor.js';
-import { gamma, largest, tiny } from './arithmetic.js';
-import { type Matrix, magnitudes, product, times, transpose, transposedTimes } from './matrix.js';
+import { gamma, largest, squareSum, tiny } from './arithmetic.js';
+import { type Matrix, magnitudes, product, times, transpose } from './matrix.js';
+import type { Affine } from './network.js';
 
-/** Multiplications that a proof may take, about 40 s, and numbers that a factor may have. */
+/** Features that G may have, and multiplications that a proof may take, about 40 s: less than 2^26 numbers. */
+const mostFeatures = 2 ** 17;
 const mostWork = 2e10;
-const mostNumbers = 2 ** 26;
 
 /** @param shapes of output and input: they only order the features, so that G is nearly a band. */
-export function hasNorm(matrix: Matrix, [output, input]: readonly Shape[], claim: number): boolean {
+export function hasNorm({ chain, adjoint }: Affine, shapes: readonly Shape[], claim: number): boolean {
   const square = claim * claim * (1 - gamma(3));
   if (!(claim > 0)) return false;
   // || A ||^2 is at most the largest row sum of |A|^T |A|: loose, but enough for a claim that allows it.
-  const size = magnitudes(matrix);
-  const sums = transposedTimes(size, times(size, new Float64Array(matrix.columns).fill(1)));
-  if (square >= (largest(sums) + tiny) * (1 + gamma(matrix.rows + matrix.columns))) return true;
+  const ones = new Float64Array(chain.columns).fill(1);
+  const sums = times(magnitudes(adjoint), times(magnitudes(chain), ones));
+  if (square >= (largest(sums) + tiny) * (1 + gamma(chain.rows + chain.columns))) return true;
 
   // G = terms^T terms, its features in an order that keeps neighbours near: by pixels.
-  const [terms, shape] = matrix.rows < matrix.columns ? [transpose(matrix), output] : [matrix, input];
+  const [terms, shape] = chain.rows < chain.columns ? [adjoint, shapes[0]] : [chain, shapes[1]];
   const n = terms.columns;
   const channels = shape.length === 3 ? shape[0] : n;
   const pixels = n / channels;
-  const column = terms.column.map((i) => (i % pixels) * channels + Math.floor(i / pixels));
-  const gram = product(transpose({ ...terms, column }), { ...terms, column });
-  const squares = terms.value.reduce((sum, value) => sum + value * value, 0);
+  const ordered = {
+    ...terms,
+    column: terms.column.map((i) => (i % pixels) * channels + Math.floor(i / pixels)),
+  };
+  const gram = product(transpose(ordered), ordered);
+  const squares = squareSum(terms.value);
   const trace = (squares + tiny) * (1 + gamma(terms.value.length));
   if (!gram || squares < 2 ** -200 || trace > 2 ** 200) return false;
 
   // The computed G is off by gamma |A^T| |A| (Lemma 1), whose norm is at most its trace, that of G; the
   // roundings of mu - G_ii are below u mu; the trace of M is at most n mu.
   const mu = (square - gamma(terms.rows) * trace - n * tiny) / (1 + gamma(n) * n);
-  return isPositiveDefinite(gram, mu * (1 - gamma(3)));
+  return isAbove(mu * (1 - gamma(3)), gram);
 }
 
 /** Whether Cholesky's method on `mu I - G`, row by row, gets to its end; false at the first pivot not above 0. */
-function isPositiveDefinite({ rows: n, start, column, value }: Matrix, mu: number): boolean {
+function isAbove(mu: number, { rows: n, start, column, value }: Matrix): boolean {
   // Neither G nor its factor has anything before the first entry of a row. (That of an empty row is any.)
   const first = start.subarray(0, n).map((at, i) => Math.min(i, column[at] ?? i));
-  const lengths = first.map((from, i) => i - from + 1);
-  const work = lengths.reduce((sum, length) => sum + length ** 2, 0);
-  if (work > mostWork || lengths.reduce((sum, length) => sum + length, 0) > mostNumbers) return false;
+  const work = first.reduce((sum, from, i) => sum + (i - from + 1) ** 2, 0);
+  if (n > mostFeatures || work > mostWork) return false;
   const factor: Float64Array[] = [];
   for (const [i, from] of first.entries()) {
-    const row = new Float64Array(lengths[i]);
+    const row = new Float64Array(i - from + 1);
     for (let k = start[i]; k < start[i + 1] && column[k] <= i; k++) row[column[k] - from] = value[k];
     factor.push(row);
     for (let j = from; j <= i; j++) {
