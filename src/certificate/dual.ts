@@ -84,13 +84,8 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
  * z = centre - a / lambda the minimiser in the interval; here it is close to that. t is within 3 u scale of the
  * given one, and everything else rounds by less than 8 u of the terms.
  */
-export function phi(
-  c: number,
-  v: number,
-  own: number,
-  m: number,
-  [centre, low, high]: readonly number[],
-): number {
+export function phi(c: number, v: number, own: number, m: number, box: readonly number[]): number {
+  const [centre, low, high] = box;
   const [n, p] = [Math.min(centre, 0), Math.max(centre, 0)];
   const scale = Math.abs(c) + Math.abs(v) - m * n;
   const parabola = (t: number, lambda: number, from: number, to: number): number => {
