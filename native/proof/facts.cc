@@ -176,14 +176,8 @@ void ImageFacts::deriveAffine(std::span<ImageFacts* const> images, int id, Buffe
 
 void ImageFacts::writeBox(int from, double* x) const {
   const NodeFacts& in = nodes_[from];
-  for (size_t i = 0; i < in.zhat.size(); ++i, x += kMixedLanes) {
-    const double middle = 0.5 * in.lower[i] + 0.5 * in.upper[i];
-    const double radius = std::max(in.upper[i] - middle, middle - in.lower[i]);
-    x[0] = in.zhat[i];
-    x[1] = middle;
-    x[kMagnitudes] = radius > 0 ? above(radius) : 0;  // subnormal numbers would be slow
-    x[kMagnitudes + 1] = std::max(in.magnitude[i], std::fabs(middle));
-  }
+  kernels_.spread({network_.size(from), in.lower.data(), in.upper.data(), in.zhat.data(), in.magnitude.data(),
+                   x, x + 1, x + kMagnitudes, x + kMagnitudes + 1});
 }
 
 void ImageFacts::readAffine(int id, const double* y, const double* joined) {
@@ -205,35 +199,22 @@ void ImageFacts::readAffine(int id, const double* y, const double* joined) {
   const NodeFacts& start = nodes_[composition.start];
   // Rows of the first layer see the region itself: an l1 ball's dual norm is the largest entry.
   const bool largestEntry = composition.start == 0 && input_.kind == InputKind::l1;
-  const double driftBefore = driftBetween(composition.start, from);
   std::vector<double> fall, rise;
   if (joined) readDeviations(composition, joined, fall, rise);
-  std::vector<double> e(size);
-  facts.loss.resize(size);
-  for (std::vector<double>* values : {&facts.lower, &facts.upper, &facts.zhat}) values->resize(size);
-  for (int j = 0; j < size; ++j, y += kMixedLanes) {
-    const double bias = op.bias().empty() ? 0 : op.bias()[j];
-    const double m = up((y[kMagnitudes + 1] + std::fabs(bias)) * (1 + 2 * rounding) + tiny);
-    if (inFloat && !(m < kFloatLargest)) valid_ = false;
-    const double inference = floatRounding * m + floatTiny;
-    e[j] = up(rounding * m + inference + tiny);
-    facts.loss[j] = up(losing * m + inference + tiny);
-    facts.zhat[j] = y[0] + bias;
-
-    const double middle = y[1] + bias;
-    const double radius = up(y[kMagnitudes] * (1 + 2 * rounding) + tiny + e[j]);
-    const double row = largestEntry ? composition.rowMax[j] * input_.eps + composition.rowNorm[j] * start.step
-                                    : composition.rowNorm[j] * start.rho;
-    const double drift = up(network_.rowNorm(id)[j] * driftBefore + e[j]);
-    double down = up(row + drift), rising = down;
-    if (joined) {
-      down = std::min(down, above(drift - fall[j]));
-      rising = std::min(rising, above(drift + rise[j]));
-    }
-    facts.lower[j] = below(std::max(middle - radius, facts.zhat[j] - down));
-    facts.upper[j] = above(std::min(middle + radius, facts.zhat[j] + rising));
-  }
-  facts.step = normUp(e);
+  for (std::vector<double>* values : {&facts.lower, &facts.upper, &facts.zhat, &facts.loss})
+    values->resize(size);
+  double squares = 0;
+  bool usable = true;
+  kernels_.box({size, y, y + 1, y + kMagnitudes, y + kMagnitudes + 1,
+                op.bias().empty() ? nullptr : op.bias().data(), composition.rowNorm.data(),
+                largestEntry ? composition.rowMax.data() : nullptr, network_.rowNorm(id).data(),
+                joined ? fall.data() : nullptr, joined ? rise.data() : nullptr, rounding, floatRounding,
+                losing, tiny, floatTiny, largestEntry ? start.step : start.rho, input_.eps,
+                driftBetween(composition.start, from), inFloat ? kFloatLargest : kInfinity,
+                facts.lower.data(), facts.upper.data(), facts.zhat.data(), facts.loss.data(), &squares,
+                &usable});
+  if (!usable) valid_ = false;
+  facts.step = normUp(squares, size);
   facts.drift = driftBetween(composition.start, id);
   facts.rho = composition.norm < kInfinity ? up(composition.norm * start.rho + facts.drift) : kInfinity;
 }
@@ -321,19 +302,11 @@ void ImageFacts::finish(int id) {
   }
   facts.magnitude.resize(size);
   if (isPre_[id]) facts.reach.resize(size);
-  bool finite = true;
-  facts.largestMagnitude = facts.largestReach = 0;
-  for (size_t i = 0; i < size; ++i) {
-    const double l = facts.lower[i], u = facts.upper[i];
-    const double box = std::max(std::fabs(l), std::fabs(u)), nominal = std::fabs(facts.zhat[i]);
-    finite = finite && l <= u && box < kInfinity && nominal < kInfinity;  // false for NaN
-    facts.magnitude[i] = std::max(box, nominal);
-    facts.largestMagnitude = std::max(facts.largestMagnitude, facts.magnitude[i]);
-    if (!isPre_[id]) continue;
-    facts.reach[i] = above(box + nominal);
-    facts.largestReach = std::max(facts.largestReach, facts.reach[i]);
-  }
-  if (!finite) valid_ = false;
+  bool usable = true;
+  kernels_.reach({static_cast<int>(size), facts.lower.data(), facts.upper.data(), facts.zhat.data(),
+                  facts.magnitude.data(), isPre_[id] ? facts.reach.data() : nullptr, &facts.largestMagnitude,
+                  &facts.largestReach, &usable});
+  if (!usable) valid_ = false;
 }
 
 }  // namespace bulwark::proof

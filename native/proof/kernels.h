@@ -94,11 +94,49 @@ struct SplitCall {
   double *linear, *magnitude;  // [lane], out: g center + min over the box of (g - part) dx, its magnitude
 };
 
+/// What facts.h multiplies with an operator to bound its outputs, of one image; arrays are [feature].
+struct SpreadCall {
+  int features;
+  const double *lower, *upper, *zhat, *magnitude;
+  double *nominal, *middle, *radius, *outer;  // out, features kMixedLanes apart; outer: max(magnitude, |middle|)
+};
+
+/// The box of an affine node's features, of one image, from the products of facts.h; arrays are [feature].
+struct BoxCall {
+  int features;
+  /// Of a feature, kMixedLanes apart: A times nominal value and middle, |A| times radius and magnitude.
+  const double *nominal, *middle, *radius, *magnitude;
+  const double* bias;              // null: none
+  const double *rowNorm, *rowMax;  // of the composition; rowMax: null where it does not count
+  const double* ownNorm;           // of the node's own rows
+  const double *fall, *rise;       // what a joined chain's deviation is between; null: nothing is known
+  /// facts.h: gamma_n, gamma'_n, what a coefficient loses, underflow of each arithmetic.
+  double rounding, floatRounding, losing, tiny, floatTiny;
+  double rho, entry;   // of the start: what rowNorm and rowMax are multiplied with
+  double driftBefore;  // up to the node that this one reads
+  double largest;      // a magnitude from here on makes the node unusable
+  double *lower, *upper, *zhat, *loss;  // out
+  double* squares;                      // out: the sum of e^2
+  bool* usable;                         // out
+};
+
+/// What follows from boxes and nominal values; maxima of nothing are 0.
+struct ReachCall {
+  int features;
+  const double *lower, *upper, *zhat;
+  double *magnitude, *reach;  // out; reach: null where it is not asked for
+  double *largestMagnitude, *largestReach;
+  bool* usable;  // every number finite, no box empty
+};
+
 struct KernelTable {
   /// out[i] = A in[i] for i < blocks, at most kBlocks. A block's bits do not depend on the other.
   void (*product)(const ProductPlan&, int blocks, const double* const* in, double* const* out);
   /// For kMixedLanes: A in the first half of them, |A| in the second.
   void (*mixedProduct)(const ProductPlan&, const double* in, double* out);
+  void (*spread)(const SpreadCall&);
+  void (*box)(const BoxCall&);
+  void (*reach)(const ReachCall&);
   void (*relu)(const ReluCall&);
   void (*crown)(const CrownCall&);
   void (*input)(const InputCall&);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "proof/kernels.h"
+#include "proof/rounding.h"
 
 #define PROOF_WIDTH 8
 

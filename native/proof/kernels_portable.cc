@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "proof/kernels.h"
+#include "proof/rounding.h"
 
 #define PROOF_WIDTH 2
 

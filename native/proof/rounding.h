@@ -34,13 +34,18 @@ inline double upSum(double x) { return x * kUpSum + 0x1p21 * kTiny; }
 inline double above(double x) { return x + (std::fabs(x) * 0x1p-52 + kTiny); }
 inline double below(double x) { return x - (std::fabs(x) * 0x1p-52 + kTiny); }
 
-/// At least the l2 norm of (x_i): the squares lose at most `tiny` each to underflow.
+/// At least the l2 norm of `count` numbers whose squares, summed in any order, came to `squares`: these lose
+/// at most `tiny` each to underflow.
+inline double normUp(double squares, double count) {
+  return up(std::sqrt(squares * (1 + gamma(count + 2)) * kUp + count * kTiny));
+}
+
+/// At least the l2 norm of (x_i).
 template <class Values>
 double normUp(const Values& values) {
   double sum = 0;
   for (const double value : values) sum += value * value;
-  const double count = static_cast<double>(values.size());
-  return up(std::sqrt(sum * (1 + gamma(count + 2)) * kUp + count * kTiny));
+  return normUp(sum, static_cast<double>(values.size()));
 }
 
 }  // namespace bulwark::proof
