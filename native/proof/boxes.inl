@@ -1,5 +1,5 @@
-// Part of kernels.inl: boxes of one image, with its features in lanes. Each step is one of facts.cc's, rounded
-// to the safe side by rounding.h's margins, which allow for fused products.
+// Part of kernels.inl: boxes of one image, with its features in lanes. Each step is one of facts.cc's,
+// rounded to the safe side by rounding.h's margins, which allow for fused products.
 
 PROOF_INLINE V larger(V a, V b) { return a < b ? b : a; }
 PROOF_INLINE V margin(V x) { return absolute(x) * 0x1p-52 + kTiny; }

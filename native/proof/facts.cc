@@ -205,13 +205,31 @@ void ImageFacts::readAffine(int id, const double* y, const double* joined) {
     values->resize(size);
   double squares = 0;
   bool usable = true;
-  kernels_.box({size, y, y + 1, y + kMagnitudes, y + kMagnitudes + 1,
-                op.bias().empty() ? nullptr : op.bias().data(), composition.rowNorm.data(),
-                largestEntry ? composition.rowMax.data() : nullptr, network_.rowNorm(id).data(),
-                joined ? fall.data() : nullptr, joined ? rise.data() : nullptr, rounding, floatRounding,
-                losing, tiny, floatTiny, largestEntry ? start.step : start.rho, input_.eps,
-                driftBetween(composition.start, from), inFloat ? kFloatLargest : kInfinity,
-                facts.lower.data(), facts.upper.data(), facts.zhat.data(), facts.loss.data(), &squares,
+  kernels_.box({size,
+                y,
+                y + 1,
+                y + kMagnitudes,
+                y + kMagnitudes + 1,
+                op.bias().empty() ? nullptr : op.bias().data(),
+                composition.rowNorm.data(),
+                largestEntry ? composition.rowMax.data() : nullptr,
+                network_.rowNorm(id).data(),
+                joined ? fall.data() : nullptr,
+                joined ? rise.data() : nullptr,
+                rounding,
+                floatRounding,
+                losing,
+                tiny,
+                floatTiny,
+                largestEntry ? start.step : start.rho,
+                input_.eps,
+                driftBetween(composition.start, from),
+                inFloat ? kFloatLargest : kInfinity,
+                facts.lower.data(),
+                facts.upper.data(),
+                facts.zhat.data(),
+                facts.loss.data(),
+                &squares,
                 &usable});
   if (!usable) valid_ = false;
   facts.step = normUp(squares, size);

@@ -98,7 +98,8 @@ struct SplitCall {
 struct SpreadCall {
   int features;
   const double *lower, *upper, *zhat, *magnitude;
-  double *nominal, *middle, *radius, *outer;  // out, features kMixedLanes apart; outer: max(magnitude, |middle|)
+  double *nominal, *middle, *radius,
+      *outer;  // out, features kMixedLanes apart; outer: max(magnitude, |middle|)
 };
 
 /// The box of an affine node's features, of one image, from the products of facts.h; arrays are [feature].
@@ -112,9 +113,9 @@ struct BoxCall {
   const double *fall, *rise;       // what a joined chain's deviation is between; null: nothing is known
   /// facts.h: gamma_n, gamma'_n, what a coefficient loses, underflow of each arithmetic.
   double rounding, floatRounding, losing, tiny, floatTiny;
-  double rho, entry;   // of the start: what rowNorm and rowMax are multiplied with
-  double driftBefore;  // up to the node that this one reads
-  double largest;      // a magnitude from here on makes the node unusable
+  double rho, entry;                    // of the start: what rowNorm and rowMax are multiplied with
+  double driftBefore;                   // up to the node that this one reads
+  double largest;                       // a magnitude from here on makes the node unusable
   double *lower, *upper, *zhat, *loss;  // out
   double* squares;                      // out: the sum of e^2
   bool* usable;                         // out

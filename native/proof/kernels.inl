@@ -15,7 +15,7 @@ PROOF_INLINE V load(const double* p) {
 PROOF_INLINE void store(double* p, V x) { __builtin_memcpy(p, &x, sizeof x); }
 PROOF_INLINE V spread(double x) { return x - V{}; }
 PROOF_INLINE V absolute(V x) {
-  return x < 0 ? -x : x;  // keeps NaN
+  return reinterpret_cast<V>(reinterpret_cast<Mask>(x) & (INT64_MAX - Mask{}));  // keeps NaN
 }
 PROOF_INLINE V smaller(V a, V b) { return a < b ? a : b; }
 PROOF_INLINE void addTo(double* p, V x) { store(p, load(p) + x); }
@@ -103,5 +103,5 @@ static void accumulateOf(int features, bool own, const double* from, double* int
     (own ? accumulate<true> : accumulate<false>)(features, part, from, into, weight, magnitude);
 }
 
-const KernelTable table = {productOf, mixedProductOf, spreadOf, boxOf, reachOf, reluOf,  crownOf,     inputOf,
-                           splitOf,   squaresOf,      weighOf, accumulateOf};
+const KernelTable table = {productOf, mixedProductOf, spreadOf, boxOf,     reachOf, reluOf,
+                           crownOf,   inputOf,        splitOf,  squaresOf, weighOf, accumulateOf};

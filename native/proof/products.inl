@@ -1,10 +1,5 @@
 // Part of kernels.inl: products with an operator, by tiles of its plan.
 
-/// In all lanes.
-PROOF_INLINE V magnitudeOf(V w) {
-  return reinterpret_cast<V>(reinterpret_cast<Mask>(w) & (INT64_MAX - Mask{}));
-}
-
 /// The first outputs of a tile in some vectors of lanes; a feature's lanes lie `lanes` apart. The last
 /// vectors get |A|. Sums of even and odd terms apart, so that additions need not wait.
 template <int outputs, int vectors, int magnitudes>
@@ -17,7 +12,7 @@ static void tileOutputs(const ProductPlan& plan, const Tile& tile, int lanes, co
   const auto addTerms = [](const double* weight, const V* x, V(*sums)[outputs])
                             __attribute__((always_inline)) {
                               for (int m = 0; m < outputs; ++m) {
-                                const V w = spread(weight[m]), magnitude = magnitudeOf(w);
+                                const V w = spread(weight[m]), magnitude = absolute(w);
                                 for (int v = 0; v < vectors; ++v)
                                   sums[v][m] += (v < vectors - magnitudes ? w : magnitude) * x[v];
                               }

@@ -12,6 +12,7 @@
 #include "proof/input_term.h"
 #include "proof/lane_images.h"
 #include "proof/rounding.h"
+#include "proof/split_boxes.h"
 
 namespace bulwark::proof {
 namespace {
@@ -190,7 +191,7 @@ class Walk {
     }
     LaneValues lower = fact(pre, &NodeFacts::lower), upper = fact(pre, &NodeFacts::upper);
     const LaneValues zhat = fact(pre, &NodeFacts::zhat), reach = fact(pre, &NodeFacts::reach);
-    std::vector<SplitBox> splits = splitsOf(relu, pre);
+    std::vector<SplitBox> splits = splitBoxes(claims_, images_, relu, pre, vacuous_);
     if (images_.own()) {
       for (const SplitBox& box : splits) {
         std::copy_n(box.lower, kLanes, lower.own.get() + static_cast<size_t>(box.feature) * kLanes);
@@ -246,38 +247,6 @@ class Walk {
       coupledPre_ = pre;
       return;
     }
-  }
-
-  std::vector<SplitBox> splitsOf(int relu, int pre) {
-    std::vector<SplitBox> boxes;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      for (const Split& split : claims_[lane]->splits) {
-        if (split.relu != relu) continue;
-        auto box = std::find_if(boxes.begin(), boxes.end(),
-                                [&](const SplitBox& each) { return each.feature == split.feature; });
-        if (box == boxes.end()) {
-          SplitBox whole{split.feature, {}, {}};
-          for (int each = 0; each < kLanes; ++each) {
-            whole.lower[each] = images_[each].at(pre).lower[split.feature];
-            whole.upper[each] = images_[each].at(pre).upper[split.feature];
-          }
-          box = boxes.insert(box, whole);
-        }
-        double &l = box->lower[lane], &u = box->upper[lane];
-        if (split.positive) {
-          l = std::max(l, 0.0);
-        } else {
-          u = std::min(u, 0.0);
-        }
-        if (l > u) {
-          vacuous_[lane] = true;
-          l = u = 0;
-        }
-      }
-    }
-    std::sort(boxes.begin(), boxes.end(),
-              [](const SplitBox& a, const SplitBox& b) { return a.feature < b.feature; });
-    return boxes;
   }
 
   /// Coefficients for a node that may have other readers.
