@@ -9,13 +9,11 @@ namespace bulwark {
 
 namespace {
 
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Lane {
   long row = -1;
-  int step = 0;
-  bool recalled = false;  // back at its best iterate, to be settled there
+  int evaluations = 0;
 };
 
 /// The rows in a batch and their places.
@@ -32,7 +30,7 @@ class Roster {
     --active_;
   }
   void enter(int r, long row) {
-    lanes_[r] = {row, 0, false};
+    lanes_[r] = {row, 0};
     ++active_;
   }
   /// Moves the active rows to the front of `size` places; returns where each place's row came from.
@@ -60,9 +58,10 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
            const AscentOptions& options, const StopCheck& stop, RowVisitor& visitor, std::atomic<long>& done,
            RowResults& results) {
   Roster roster(batch.rows());
-  std::vector<double> value;
-  std::vector<float> step, correction;
+  Ledger ledger(batch, backend, options);
   bool queued = true;
+  // Steps between two looks at the device: few where rows are new, many of which are proven at once.
+  int patience = 1, unseen = 0;
 
   const auto refill = [&] {
     std::vector<long> rows(roster.size(), -1);
@@ -78,28 +77,37 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       from[r] = r;
       image[r] = source.image(row);
       roster.enter(r, row);
+      const double goal = options.stopWhenProven ? goalOf(source, row, options.headroom) : kInfinity;
+      ledger.enter(r, source.constant(row), goal);
     }
     source.stage(backend, rows, batch.staging());
     batch.load(from, image);
     for (int r = 0; r < roster.size(); ++r) {
       if (from[r] >= 0) visitor.entered(batch, r, rows[r]);
     }
+    patience = 1;
   };
 
   const bool evidence = !results.multipliers.empty();
   std::vector<float> slope;  // of all rows in the batch, read when the first of them is settled
-  const auto settle = [&](int r, long row, double bound) {
+  std::vector<double> inputTerm;
+  const auto settle = [&](int r, long row) {
+    results.lower[row] = ledger.best(r);
+    results.iterations[row] = ledger.taken(r);
     results.finished[row] = 1;
     done.fetch_add(1);
     visitor.settled(batch, r, row);
     const bool affine = !results.slope.empty();
     // Evidence speaks for the last evaluation alone.
-    if (evidence || affine) results.lower[row] = std::isnan(bound) ? -kInfinity : bound;
+    if (evidence || affine) results.lower[row] = std::isnan(ledger.bound(r)) ? -kInfinity : ledger.bound(r);
     if (!affine) return;
     const size_t inputs = results.slope.size() / results.lower.size();
-    if (slope.empty()) batch.readSlope(slope);
+    if (slope.empty()) {
+      batch.readSlope(slope);
+      inputTerm = batch.inputTerm();
+    }
     std::copy_n(slope.begin() + r * inputs, inputs, results.slope.begin() + row * inputs);
-    results.offset[row] = results.lower[row] - batch.inputTerm()[r];
+    results.offset[row] = results.lower[row] - inputTerm[r];
   };
 
   std::vector<std::pair<int, long>> leaving;  // settled by this evaluation
@@ -109,58 +117,56 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     std::vector<Multipliers> read = batch.multipliers(rows);
     for (size_t i = 0; i < leaving.size(); ++i) results.multipliers[leaving[i].second] = std::move(read[i]);
   };
-  std::vector<int32_t> better, recalled;
+  const auto look = [&] {
+    unseen = 0;
+    patience = std::min(2 * patience, backend.stepsAhead());
+    if (!ledger.look()) return;
+    slope.clear();
+    for (int r = 0; r < roster.size(); ++r) {
+      const long row = roster[r].row;
+      if (row < 0 || !ledger.settled(r)) continue;
+      settle(r, row);
+      leaving.emplace_back(r, row);
+      roster.retire(r);
+      ledger.retire(r);
+    }
+    if (evidence) readEvidence();
+  };
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
     if (roster.active() == 0) break;
     const int blocks = (roster.active() + backend.lanes() - 1) / backend.lanes();
     if (!queued && blocks * backend.lanes() < roster.size()) {
-      batch.compact(roster.compact(blocks * backend.lanes()), blocks);
+      const std::vector<int32_t> from = roster.compact(blocks * backend.lanes());
+      batch.compact(from, blocks);
+      ledger.compact(from);
     }
 
-    batch.evaluate(value);
-    step.assign(roster.size(), 0);
-    correction.assign(roster.size(), 0);
-    slope.clear();
-    better.assign(roster.size(), -1);
-    recalled.assign(roster.size(), -1);
+    ledger.send();
+    batch.evaluate();
+    ledger.judge();
+    ++unseen;
+    bool ends = false;  // a row may have taken its last step
     for (int r = 0; r < roster.size(); ++r) {
-      const long row = roster[r].row;
-      if (row < 0) continue;
-      const double bound = source.constant(row) + value[r];
-      if (bound > results.lower[row]) {  // false for NaN
-        results.lower[row] = bound;
-        better[r] = r;
-      }
-      results.iterations[row] = roster[r].step;
-      const bool proven =
-          options.stopWhenProven && results.lower[row] > goalOf(source, row, options.headroom);
-      const bool last = roster[r].step >= options.iterations;
-      if (options.keepsBest && last && !proven && better[r] < 0 && !roster[r].recalled) {
-        roster[r].recalled = true;
-        recalled[r] = r;
-        continue;
-      }
-      if (proven || last) {
-        settle(r, row, bound);
-        leaving.emplace_back(r, row);
-        roster.retire(r);
-        continue;
-      }
-      const int t = ++roster[r].step;
-      step[r] = static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) /
-                                   (1 - std::pow(kBeta1, t)));
-      correction[r] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
+      if (roster[r].row >= 0) ends |= ++roster[r].evaluations > options.iterations;
     }
-    if (evidence && !leaving.empty()) readEvidence();
-    if (options.keepsBest) batch.remember(better);
-    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) batch.ascend(step, correction);
-    if (options.keepsBest) batch.recall(recalled);
+    if (ends || (options.stopWhenProven && unseen >= patience)) look();
+    if (options.keepsBest) batch.remember(ledger.improved());
+    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) batch.ascend();
+    if (options.keepsBest) batch.recall(ledger.recalled());
     if (visitor.follows()) {
       for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
     }
     leaving.clear();
+  }
+  // What the stop check cut short keeps what it has.
+  if (roster.active() > 0) ledger.look(true);
+  for (int r = 0; r < roster.size(); ++r) {
+    const auto [row, evaluations] = roster[r];
+    if (row < 0 || evaluations == 0) continue;
+    results.lower[row] = ledger.best(r);
+    results.iterations[row] = std::min(evaluations - 1, ledger.taken(r));
   }
 }
 

@@ -8,18 +8,10 @@
 #include <vector>
 
 #include "bounds/dual.h"
+#include "bounds/ledger.h"
 #include "bounds/rows.h"
 
 namespace bulwark {
-
-struct AscentOptions {
-  int iterations = 0;
-  double learningRate = 0.1;
-  double decay = 0.985;
-  bool stopWhenProven = false;
-  double headroom = 0;     // as in BoundsOptions
-  bool keepsBest = false;  // a row ends at its best iterate, not the last (the batch must remember)
-};
 
 /// The bound above which a row counts as proven.
 inline double goalOf(const RowSource& source, long row, double headroom) {

@@ -12,6 +12,7 @@
 #include "bounds/images.h"
 #include "bounds/multipliers.h"
 #include "bounds/options.h"
+#include "kernels/balls.h"
 
 namespace bulwark {
 
@@ -30,6 +31,7 @@ class DualBatch {
             bool remembers = false);
 
   int rows() const { return blocks_ * lanes_; }
+  int blocks() const { return blocks_; }
 
   /// Coefficients of deviations at the target go here before `load`.
   View staging() const { return staging_; }
@@ -52,20 +54,28 @@ class DualBatch {
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 
-  /// D - c^T zhat_target for every row, at the present multipliers; rows loaded since the last call start
-  /// from CROWN's slopes.
-  void evaluate(std::vector<double>& value);
-  /// One ascent step from the point of the last `evaluate`; step sizes per row as in `Adam`.
-  void ascend(const std::vector<float>& step, const std::vector<float>& correction);
+  // None of these four waits for the device.
 
-  /// Rows with which[r] = r keep what the last `evaluate` used; `recall` takes them back to it.
-  void remember(const std::vector<int32_t>& which);
-  void recall(const std::vector<int32_t>& which);
+  /// Computes `value` at the present multipliers; rows loaded since the last call start from CROWN's slopes.
+  void evaluate();
+  /// One ascent step from the point of the last `evaluate`, as `step` and `correction` say.
+  void ascend();
+  /// Rows where `which` is not 0 keep what the last `evaluate` used; `recall` takes them back to it.
+  void remember(Rows which);
+  void recall(Rows which);
+
+  /// D - c^T zhat_target for every row.
+  Sums value() const { return value_; }
+  /// Of the next step, per row as in `Adam`: for the caller to write. Zeros leave a row as it is.
+  Rows step() const { return step_; }
+  Rows correction() const { return correction_; }
+  /// Rows with another number than 0 here repeat an evaluation to the bit as long as they take no step.
+  void holdStill(Rows still) { input_.still = still; }
 
   /// Slope of the affine lower bound, d(bound)/d(input), of the last `evaluate`: [rows][inputSize].
   void readSlope(std::vector<float>& slope) const;
   /// The input's share of the last values.
-  const std::vector<double>& inputTerm() const { return inputTerm_; }
+  std::vector<double> inputTerm() const;
 
  private:
   struct Layer {
@@ -73,18 +83,10 @@ class DualBatch {
     ReluLayer relu;
     Adam adam;
     View dz;
-    Rows rho, distance2;
     View bestSlope;
+    // Parts of `balls_`.
+    Rows rho, distance2, guess, bestLambda;
     Sums value;
-    std::vector<float> radius;              // host copy
-    std::vector<float> lambda, bestLambda;  // the host's; the device gets them before each evaluation
-    std::vector<float> guess;               // where a multiplier starts that must leave 0
-    std::vector<float> distance, passed;    // of the last evaluation, squared
-    bool pays = false;                      // for later balls
-    BallSource source;
-    bool coupled = false;         // the input pays its ball (coupling.h)
-    std::vector<double> payment;  // for the balls of the layers that have this one as their source
-    std::vector<double> allowed;  // ||dz||^2 at which lambda stays as it is
   };
 
   /// Updates of the clipped ball's multiplier per evaluation: the ascent goes on from the last one's, fixed
@@ -96,12 +98,8 @@ class DualBatch {
   void coupleInput();
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
-  void stepLambda(Layer& layer);
-  void payBalls();
-  void sendMultipliers();
-  void readSums();
-  void divideMemory();
-  void allow(Layer& layer);
+  void reserveBalls();
+  void placeBalls(const std::vector<BallSource>& sources);
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
   void readInto(int row, View view, std::vector<float>& values) const;
@@ -123,22 +121,18 @@ class DualBatch {
   View goal_, staging_, dx_, scratch_;
   InputRegion input_;
   Rows bestInputLambda_;
-  Sums inputValue_;
-  // Rows of all layers side by side, so that each way takes one copy: what evaluations read (step and
-  // correction, then lambda and payment by layer), and what they sum (distance2 and passed2 by layer;
-  // values).
-  Rows given_, squares_;
-  Sums sums_;
-  // Where the input pays the ball of a layer (coupling.h): which, and the affine nodes in between.
-  int coupled_ = -1;
+  Rows step_, correction_;
+  Sums value_, inputValue_;
+  Balls balls_;  // of all layers
+  Rows bestLambda_;
+  Rows scale_;  // of startLambda
+  Sums atZero_;
+  // Where the input pays the ball of a layer (kernels/coupling.h): the affine nodes in between.
   std::vector<int> path_;
   View pulled_;
-  Rows keep_, deflect_;
+  Rows keep_, deflect_, moved_, arrived_, returned_;
   std::vector<uint8_t> fresh_;
   bool anyFresh_ = false;
-  std::vector<double> inputTerm_;
-  std::vector<double> values_;  // as sums_
-  std::vector<float> buffer_;
   Arena arena_;
 };
 

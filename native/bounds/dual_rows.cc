@@ -36,7 +36,6 @@ void DualBatch::load(const std::vector<int32_t>& from, const std::vector<int32_t
     backend_.gather(known.lower, of.data(), layer.relu.lower);
     backend_.gather(known.upper, of.data(), layer.relu.upper);
     backend_.gather(known.rho, of.data(), layer.rho);
-    backend_.read(layer.rho, layer.radius.data());
     const View none = withFeatures({scratch_.data, 0, 1}, layer.relu.zhat.features);
     backend_.fill(none, 0);
     backend_.gather(none, zero.data(), layer.adam.first);
@@ -66,7 +65,7 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
                       layer.adam.second}) {
       move(view);
     }
-    moveRows(layer.rho);
+    for (Rows each : {layer.rho, layer.relu.lambda, layer.guess}) moveRows(each);
   }
   if (hasInputBox()) {
     move(input_.lower);
@@ -76,19 +75,12 @@ void DualBatch::compact(const std::vector<int32_t>& source, int blocks) {
   moveRows(input_.lambda);
   if (remembers_) {
     moveRows(bestInputLambda_);
-    for (Layer& layer : layers_) move(layer.bestSlope);
-  }
-  resize(blocks);
-  for (Layer& layer : layers_) {
-    backend_.read(layer.rho, layer.radius.data());
-    for (auto* values : {&layer.guess, &layer.lambda, &layer.bestLambda}) {
-      const std::vector<float> before = std::move(*values);
-      values->assign(rows(), 0);
-      for (int r = 0; r < rows(); ++r) {
-        if (source[r] >= 0) (*values)[r] = before[source[r]];
-      }
+    for (Layer& layer : layers_) {
+      move(layer.bestSlope);
+      moveRows(layer.bestLambda);
     }
   }
+  resize(blocks);
 }
 
 void DualBatch::resize(int blocks) {
@@ -96,16 +88,22 @@ void DualBatch::resize(int blocks) {
   for (int id : order_) signal_[id].blocks = blocks;
   for (View* view : {&goal_, &staging_, &dx_, &pulled_, &scratch_, &input_.lower, &input_.upper})
     view->blocks = blocks;
-  for (Rows* row : {&input_.eps, &input_.lambda, &keep_, &deflect_}) row->blocks = blocks;
-  bestInputLambda_.blocks = blocks;
+  for (Rows* each : {&input_.eps, &input_.lambda, &bestInputLambda_, &step_, &correction_, &scale_, &keep_,
+                     &deflect_, &moved_, &arrived_, &returned_, &balls_.lambda}) {
+    each->blocks = blocks;
+  }
+  for (Sums* each : {&value_, &inputValue_, &atZero_}) each->blocks = blocks;
   for (Layer& layer : layers_) {
     for (View* view : {&layer.relu.zhat, &layer.relu.lower, &layer.relu.upper, &layer.relu.slope,
                        &layer.adam.first, &layer.adam.second, &layer.dz}) {
       view->blocks = blocks;
     }
-    layer.rho.blocks = layer.bestSlope.blocks = blocks;
+    for (Rows* each : {&layer.rho, &layer.distance2, &layer.guess, &layer.bestLambda, &layer.relu.lambda,
+                       &layer.relu.payment, &layer.relu.passed2, &layer.adam.step, &layer.adam.correction}) {
+      each->blocks = blocks;
+    }
+    layer.bestSlope.blocks = layer.value.blocks = blocks;
   }
-  divideMemory();
   fresh_.resize(rows());
 }
 
@@ -123,8 +121,10 @@ void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
   readInto(row, layer.relu.lower, into.lower);
   readInto(row, layer.relu.upper, into.upper);
   readInto(row, layer.dz, into.dz);
+  std::vector<float> lambda;
+  readInto(row, asView(layer.relu.lambda), lambda);
   for (size_t i = 0; i < into.slope.size(); ++i) {
-    into.slope[i] = slopeInEffect(preset_.rule, layer.lambda[row], into.zhat[i], into.lower[i], into.upper[i],
+    into.slope[i] = slopeInEffect(preset_.rule, lambda[0], into.zhat[i], into.lower[i], into.upper[i],
                                   into.c[i], into.slope[i]);
   }
 }
@@ -148,11 +148,18 @@ std::vector<Multipliers> DualBatch::multipliers(const std::vector<int>& wanted) 
     if (whole) return backend_.unpack(view, into.data(), rows());
     for (const int row : wanted) backend_.readRow(view, row, into.data() + row * features);
   };
-  std::vector<float> slope, zhat, lower, upper, c, inputLambda;
+  std::vector<float> slope, zhat, lower, upper, c, inputLambda, lambdas, guesses;
+  const auto fetchRows = [&](Rows ofFirst, std::vector<float>& into) {
+    into.resize(balls_.at(balls_.layers, 0));
+    backend_.read({ofFirst.data, static_cast<int>(into.size()) / lanes_}, into.data());
+  };
+  fetchRows(balls_.lambda, lambdas);
+  fetchRows(balls_.guess, guesses);
   for (size_t k = 0; k < layers_.size(); ++k) {
     const Layer& layer = layers_[k];
     const size_t features = layer.relu.slope.features;
-    const auto asChosen = [&](int row) { return preset_.rule == SlopeRule::free && layer.lambda[row] != 0; };
+    const auto lambda = [&](int row) { return lambdas[balls_.at(static_cast<int>(k), row)]; };
+    const auto asChosen = [&](int row) { return preset_.rule == SlopeRule::free && lambda(row) != 0; };
     fetch(layer.relu.slope, slope);
     if (!std::all_of(wanted.begin(), wanted.end(), asChosen)) {
       fetch(layer.relu.zhat, zhat);
@@ -165,12 +172,12 @@ std::vector<Multipliers> DualBatch::multipliers(const std::vector<int>& wanted) 
       const auto first = slope.begin() + static_cast<ptrdiff_t>(row * features);
       std::vector<float>& values =
           out[which].slope.emplace_back(first, first + static_cast<ptrdiff_t>(features));
-      out[which].lambda.push_back(layer.lambda[row]);
-      out[which].guess.push_back(layer.guess[row]);
+      out[which].lambda.push_back(lambda(row));
+      out[which].guess.push_back(guesses[balls_.at(static_cast<int>(k), row)]);
       if (asChosen(row)) continue;
       for (size_t i = 0, at = row * features; i < features; ++i, ++at) {
         values[i] =
-            slopeInEffect(preset_.rule, layer.lambda[row], zhat[at], lower[at], upper[at], c[at], values[i]);
+            slopeInEffect(preset_.rule, lambda(row), zhat[at], lower[at], upper[at], c[at], values[i]);
       }
     }
   }
@@ -191,36 +198,38 @@ void DualBatch::split(int row, const Split& split) {
 void DualBatch::start(int row, const Multipliers& multipliers) {
   for (size_t k = 0; k < layers_.size(); ++k) {
     backend_.writeRow(multipliers.slope[k].data(), row, layers_[k].relu.slope);
-    layers_[k].lambda[row] = multipliers.lambda[k];
-    layers_[k].guess[row] = multipliers.guess[k];
+    backend_.put(multipliers.lambda[k], 0, row, asView(layers_[k].relu.lambda));
+    backend_.put(multipliers.guess[k], 0, row, asView(layers_[k].guess));
   }
   backend_.put(multipliers.inputLambda, 0, row, asView(input_.lambda));
   fresh_[row] = 0;
 }
 
-void DualBatch::remember(const std::vector<int32_t>& which) {
+void DualBatch::remember(Rows which) {
   for (Layer& layer : layers_) {
-    backend_.gather(layer.relu.slope, which.data(), layer.bestSlope);
-    for (size_t r = 0; r < which.size(); ++r) {
-      if (which[r] >= 0) layer.bestLambda[r] = layer.lambda[which[r]];
-    }
+    backend_.select(which, layer.relu.slope, layer.bestSlope);
+    backend_.select(which, asView(layer.relu.lambda), asView(layer.bestLambda));
   }
-  backend_.gather(input_.lambda, which.data(), bestInputLambda_);
+  backend_.select(which, asView(input_.lambda), asView(bestInputLambda_));
 }
 
-void DualBatch::recall(const std::vector<int32_t>& which) {
+void DualBatch::recall(Rows which) {
   for (Layer& layer : layers_) {
-    backend_.gather(layer.bestSlope, which.data(), layer.relu.slope);
-    for (size_t r = 0; r < which.size(); ++r) {
-      if (which[r] >= 0) layer.lambda[r] = layer.bestLambda[which[r]];
-    }
+    backend_.select(which, layer.bestSlope, layer.relu.slope);
+    backend_.select(which, asView(layer.bestLambda), asView(layer.relu.lambda));
   }
-  backend_.gather(bestInputLambda_, which.data(), input_.lambda);
+  backend_.select(which, asView(bestInputLambda_), asView(input_.lambda));
 }
 
 void DualBatch::readSlope(std::vector<float>& slope) const {
   slope.resize(static_cast<size_t>(rows()) * signal_[0].features);
   backend_.unpack(signal_[0], slope.data(), rows());
+}
+
+std::vector<double> DualBatch::inputTerm() const {
+  std::vector<double> term(rows());
+  backend_.read(inputValue_, term.data());
+  return term;
 }
 
 }  // namespace bulwark

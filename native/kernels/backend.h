@@ -18,28 +18,15 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/views.h"
 #include "network/network.h"
 
 namespace bulwark {
 
-/// [blocks][features][lanes] float32 in device memory. Not owning.
-struct View {
-  float* data = nullptr;
-  int features = 0;
-  int blocks = 0;
-};
-
-/// [blocks][lanes]: one float32 per row, in device memory. Not owning.
-struct Rows {
-  float* data = nullptr;
-  int blocks = 0;
-};
-
-/// [blocks][lanes]: one float64 per row, in device memory. Not owning.
-struct Sums {
-  double* data = nullptr;
-  int blocks = 0;
-};
+struct AscentRows;
+struct Balls;
+enum class BallStart;
+struct CoupledInput;
 
 /// Device memory, freed with the object.
 class Buffer {
@@ -84,7 +71,7 @@ struct ReluLayer {
 /// Slopes' ascent state; Adam with per-row step sizes, because rows start at different times.
 struct Adam {
   View first, second;
-  Rows step;        // learning rate with decay and first-moment correction of this row's step
+  Rows step;        // learning rate with decay and first-moment correction of this row's step; 0: it stays
   Rows correction;  // second-moment correction 1 / (1 - beta2^t)
   float beta1 = 0.9f, beta2 = 0.999f;
 };
@@ -98,6 +85,7 @@ struct InputRegion {
   View lower, upper;  // for box or clipped
   Rows eps;           // for l1, l2
   Rows lambda;        // clipped l2: multiplier of the ball, updated by the call
+  Rows still{};       // rows with another number than 0 here keep it; absent: none does
 };
 
 /// Where random numbers come from: a number is a function of the seed, the stream, its row and its feature.
@@ -113,6 +101,9 @@ class Backend {
   virtual int lanes() const = 0;
   /// Rows that a call needs to keep the device busy; 0: a caller should rather think of the caches.
   virtual int leastRows() const { return 0; }
+  /// How many calls ahead of the device its caller should be: steps of an ascent between two looks at how rows
+  /// stand. 1: looking costs nothing.
+  virtual int stepsAhead() const { return 1; }
   /// The instruction set or device, e.g. "avx512".
   virtual const char* name() const = 0;
 
@@ -128,6 +119,7 @@ class Backend {
   virtual void pack(const float* rows, int count, View out) = 0;
   virtual void unpack(View in, float* rows, int count) = 0;
   virtual void write(const float* host, Rows out) = 0;
+  virtual void write(const double* host, Sums out) = 0;
   virtual void read(Rows in, float* host) = 0;
   virtual void read(Sums in, double* host) = 0;
   /// One row, [features] on the host.
@@ -138,6 +130,8 @@ class Backend {
   /// out row r = in row source[r]; source[r] = -1 leaves row r as it is. in and out do not overlap.
   virtual void gather(View in, const int32_t* source, View out) = 0;
   virtual void gather(Rows in, const int32_t* source, Rows out) = 0;
+  /// out row r = in row r where which[r] is not 0.
+  virtual void select(Rows which, View in, View out) = 0;
   /// out row r = sign[r] * unit vector feature[r]; feature[r] = -1 gives zero.
   virtual void units(const int32_t* feature, const float* sign, View out) = 0;
 
@@ -165,6 +159,21 @@ class Backend {
   virtual void inputDual(InputRegion region, View a, int steps, View dx, Sums value) = 0;
   /// dx <- keep[r] dx + add[r] pulled, but where dx lies at an end of a clip range.
   virtual void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) = 0;
+
+  // --- numbers per row: what the dual's multipliers and its ascent are made of ---
+  /// Hands every layer's multiplier to the layer that its ball is a function of: `paid` and `payment`.
+  virtual void payBalls(const Balls&) = 0;
+  /// A fresh row's multiplier of one layer, stage by stage; scale and atZero: memory of the stages.
+  virtual void startBall(const Balls&, int layer, BallStart stage, const uint8_t* fresh, Rows scale,
+                         Sums atZero) = 0;
+  /// One fixed-point step of all multipliers, in rows whose correction (see Adam) is not 0.
+  virtual void stepBalls(const Balls&, Rows correction) = 0;
+  /// The input's term where the input pays for a layer's ball.
+  virtual void coupleInput(const CoupledInput&) = 0;
+  /// value[r] = sums of all layers less what the balls cost, plus input[r].
+  virtual void dualValue(const Balls&, Sums input, Sums value) = 0;
+  /// How each row stands after an evaluation, and its next step.
+  virtual void judge(const AscentRows&) = 0;
 
   // --- boxes, as [lower, upper] around a nominal value ---
   /// mid/radius of a deviation box, for Pass::forward and Pass::magnitude.

@@ -16,11 +16,7 @@ constexpr double kTolerance = 2e-6;
 constexpr double kLearningRate = 0.05;
 
 /// Adam's factors for its first step: the slope moves by the learning rate along the gradient's sign.
-void ascendOnce(DualBatch& batch) {
-  const std::vector<float> step(batch.rows(), static_cast<float>(kLearningRate / (1 - 0.9)));
-  const std::vector<float> correction(batch.rows(), static_cast<float>(1 / (1 - 0.999)));
-  batch.ascend(step, correction);
-}
+void ascendOnce(ReadyRows& rows) { rows.ascend(kLearningRate / (1 - 0.9), 1 / (1 - 0.999)); }
 
 struct Case {
   std::string name;
@@ -50,7 +46,7 @@ const Test valueTest("dual: the engine's value is the reference's", [](Context& 
     const std::vector<float> nominal = ready.images.nominal(backend, target);
     std::vector<double> value;
     for (int step = 0; step < 4; ++step) {
-      rows.batch.evaluate(value);
+      rows.evaluate(value);
       for (const int row : {0, 1, rows.batch.rows() - 1}) {
         const int image = rows.image[row];
         const DualProblem problem = problemOf(ready.images, backend, each.region, image, target, rows.c[row],
@@ -66,7 +62,7 @@ const Test valueTest("dual: the engine's value is the reference's", [](Context& 
         context.error(each.name + ", step " + std::to_string(step), std::abs(bound - wanted.bound),
                       kTolerance * wanted.magnitude);
       }
-      ascendOnce(rows.batch);
+      ascendOnce(rows);
     }
   });
 });
@@ -99,7 +95,7 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
     const int target = static_cast<int>(each.network.nodes.size()) - 1;
     ReadyRows rows(random, ready.images, backend, 1, preset);
     std::vector<double> value;
-    rows.batch.evaluate(value);
+    rows.evaluate(value);
     const int row = choose(random, 0, rows.batch.rows() - 1);
     const DualProblem problem = problemOf(ready.images, backend, each.region, rows.image[row], target,
                                           rows.c[row], preset, rows.batch.relus());
@@ -108,8 +104,8 @@ const Test stepTest("dual: one ascent step climbs", [](Context& context, Backend
     const DualValue at = evaluateDual(problem, point);
     if (!std::isfinite(at.bound)) return;
     const DualGradient gradient = dualGradient(problem, point, at);
-    ascendOnce(rows.batch);
-    rows.batch.evaluate(value);
+    ascendOnce(rows);
+    rows.evaluate(value);
     const Multipliers after = rows.batch.multipliers({row})[0];
     const DualValue next = evaluateDual(problem, pointOf(after));
 
@@ -156,8 +152,8 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
     ReadyRows first(random, ready.images, backend, 1, each.preset);
     std::vector<double> value, again;
     for (int step = 0; step < 3; ++step) {
-      first.batch.evaluate(value);
-      if (step < 2) ascendOnce(first.batch);
+      first.evaluate(value);
+      if (step < 2) ascendOnce(first);
     }
     const Multipliers reached = first.batch.multipliers({1})[0];
     // A clipped ball's multiplier goes on climbing from where it is, so there the value may only grow.
@@ -169,7 +165,7 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
     from[1] = 1;
     second.batch.load(from, second.image);
     second.batch.start(1, reached);
-    second.batch.evaluate(again);
+    second.evaluate(again);
     const double scale = 1e-5 * (1 + std::abs(value[1]));
     context.check(again[1] >= value[1] - scale, each.name + ": the value is not lost");
     if (reached.inputLambda == 0)
@@ -199,8 +195,8 @@ const Test orderTest("dual: joint is above what it extends, at the same multipli
         ReadyRows joint(random, ready.images, backend, 1, presetOf(Method::joint));
         std::vector<double> below, above;
         for (int step = 0; step < 3; ++step) {
-          from.batch.evaluate(below);
-          if (step < 2) ascendOnce(from.batch);
+          from.evaluate(below);
+          if (step < 2) ascendOnce(from);
         }
         std::vector<float> packed;
         std::vector<int32_t> each;
@@ -213,7 +209,7 @@ const Test orderTest("dual: joint is above what it extends, at the same multipli
         joint.batch.load(each, from.image);
         for (int row = 0; row < from.batch.rows(); ++row)
           joint.batch.start(row, from.batch.multipliers({row})[0]);
-        joint.batch.evaluate(above);
+        joint.evaluate(above);
         for (int row = 0; row < from.batch.rows(); ++row) {
           if (std::isnan(below[row])) continue;  // it says nothing
           const double scale = 1 + std::abs(below[row]);
@@ -239,8 +235,8 @@ const Test soundTest("dual: sampled points stay above the bound", [](Context& co
     ReadyRows rows(random, ready.images, *backend, 1, each.preset);
     std::vector<double> value;
     for (int step = 0; step < 3; ++step) {
-      rows.batch.evaluate(value);
-      if (step < 2) ascendOnce(rows.batch);
+      rows.evaluate(value);
+      if (step < 2) ascendOnce(rows);
     }
     const DualProblem problem =
         problemOf(ready.images, *backend, each.region, 0, target, rows.c[0], each.preset, rows.batch.relus());

@@ -121,7 +121,8 @@ std::vector<NamedRegion> boundsRegions(Random& random, int count, int size) {
 
 ReadyRows::ReadyRows(Random& random, const Images& images, Backend& backend, int blocks,
                      const DualPreset& preset)
-    : batch(images, backend, static_cast<int>(images.prepared().network.nodes.size()) - 1, blocks, preset) {
+    : batch(images, backend, static_cast<int>(images.prepared().network.nodes.size()) - 1, blocks, preset),
+      backend_(backend) {
   const int outputs = images.prepared().network.outputSize();
   std::vector<float> packed;
   std::vector<int32_t> from;
@@ -136,6 +137,18 @@ ReadyRows::ReadyRows(Random& random, const Images& images, Backend& backend, int
   }
   backend.pack(packed.data(), batch.rows(), batch.staging());
   batch.load(from, image);
+}
+
+void ReadyRows::evaluate(std::vector<double>& value) {
+  batch.evaluate();
+  value.resize(batch.rows());
+  backend_.read(batch.value(), value.data());
+}
+
+void ReadyRows::ascend(double step, double correction) {
+  backend_.fill(batch.step(), static_cast<float>(step));
+  backend_.fill(batch.correction(), static_cast<float>(correction));
+  batch.ascend();
 }
 
 }  // namespace bulwark::selftest

@@ -55,9 +55,15 @@ struct ReadyImages {
 /// Every row random, one batch of `blocks` blocks on the output; row r belongs to image r % count.
 struct ReadyRows {
   ReadyRows(Random& random, const Images& images, Backend& backend, int blocks, const DualPreset& preset);
+  /// As DualBatch, with the host's numbers; one learning step for all rows.
+  void evaluate(std::vector<double>& value);
+  void ascend(double step, double correction);
   DualBatch batch;
   std::vector<std::vector<double>> c;
   std::vector<int32_t> image;
+
+ private:
+  Backend& backend_;
 };
 
 }  // namespace bulwark::selftest

@@ -1,6 +1,6 @@
 // The input's term with the ball of the first layer: against the exact minimum over a ball, and the engine's
 // bounds with and without it.
-#include "bounds/coupling.h"
+#include "kernels/coupling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -106,12 +106,10 @@ const Test climbTest("coupling: the engine climbs higher with it", [](Context& c
         ReadyRows rows(same, ready.images, backend, 1, preset);
         std::vector<double> value, best(rows.batch.rows(), -1e300);
         for (int t = 1; t <= 60; ++t) {
-          rows.batch.evaluate(value);
+          rows.evaluate(value);
           for (size_t r = 0; r < best.size(); ++r) best[r] = std::max(best[r], value[r]);
           const double rate = 0.1 * std::pow(0.97, t);
-          rows.batch.ascend(
-              std::vector<float>(best.size(), static_cast<float>(rate / (1 - std::pow(0.9, t)))),
-              std::vector<float>(best.size(), static_cast<float>(1 / (1 - std::pow(0.999, t)))));
+          rows.ascend(rate / (1 - std::pow(0.9, t)), 1 / (1 - std::pow(0.999, t)));
         }
         return best;
       };

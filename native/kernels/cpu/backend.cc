@@ -9,6 +9,7 @@
 #include "kernels/cpu/affine_plan.h"
 #include "kernels/cpu/clipped_l1.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/row_state.h"
 
 namespace bulwark {
 namespace {
@@ -80,6 +81,7 @@ class CpuBackend : public Backend {
   }
 
   void write(const float* host, Rows out) override { std::copy_n(host, out.blocks * kLanes, out.data); }
+  void write(const double* host, Sums out) override { std::copy_n(host, out.blocks * kLanes, out.data); }
   void read(Rows in, float* host) override { std::copy_n(in.data, in.blocks * kLanes, host); }
   void read(Sums in, double* host) override { std::copy_n(in.data, in.blocks * kLanes, host); }
 
@@ -88,6 +90,8 @@ class CpuBackend : public Backend {
     for (int row = 0; row < out.blocks * kLanes; ++row)
       if (source[row] >= 0) out.data[row] = in.data[source[row]];
   }
+
+  void select(Rows which, View in, View out) override { kernels_.select(which, in, out); }
 
   void units(const int32_t* feature, const float* sign, View out) override {
     fill(out, 0.0f);
@@ -121,6 +125,18 @@ class CpuBackend : public Backend {
   void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) override {
     kernels_.deflect(region, keep, add, pulled, dx);
   }
+
+  void payBalls(const Balls& balls) override { bulwark::payBalls(balls); }
+  void startBall(const Balls& balls, int layer, BallStart stage, const uint8_t* fresh, Rows scale,
+                 Sums atZero) override {
+    bulwark::startBall(balls, layer, stage, fresh, scale, atZero);
+  }
+  void stepBalls(const Balls& balls, Rows correction) override { bulwark::stepBalls(balls, correction); }
+  void coupleInput(const CoupledInput& input) override { bulwark::coupleInput(input); }
+  void dualValue(const Balls& balls, Sums input, Sums value) override {
+    bulwark::dualValue(balls, input, value);
+  }
+  void judge(const AscentRows& rows) override { bulwark::judge(rows); }
 
   void midRadius(View lower, View upper, View mid, View radius) override {
     kernels_.midRadius(lower, upper, mid, radius);

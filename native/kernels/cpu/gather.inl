@@ -52,3 +52,15 @@ static void gather(View in, const int32_t* source, View out) {
       }
     }
 }
+
+static void select(Rows which, View in, View out) {
+  const vec zero{};
+  for (int block = 0; block < out.blocks; ++block)
+    for (int part = 0; part < kLanes; part += kWidth) {
+      const ivec taken = load(which.data + block * kLanes + part) != zero;
+      if (!anyOf(taken)) continue;
+      const size_t first = block * blockFloats(out) + part, end = first + blockFloats(out);
+      for (size_t at = first; at < end; at += kLanes)
+        store(out.data + at, taken ? load(in.data + at) : load(out.data + at));
+    }
+}

@@ -119,8 +119,9 @@ static void clippedSums(const InputRegion& region, View a, int block, const floa
 /// monotonically onto it in finitely many steps. Where the clipped part alone leaves the ball, lambda is
 /// below the root: then so is the fixed point lambda ||dx|| / eps, and ||a|| / eps is above it; the step goes
 /// half way in the logarithm.
-static void stepMultiplier(const ClippedSums& sums, const float* eps, float* lambda) {
+static void stepMultiplier(const ClippedSums& sums, const float* eps, const float* still, float* lambda) {
   for (int lane = 0; lane < kLanes; ++lane) {
+    if (still && still[lane] != 0.0f) continue;
     const double ball = static_cast<double>(eps[lane]) * eps[lane], room = ball - sums.ends[lane];
     const double now = lambda[lane];
     if (room > 0.0) {
@@ -136,6 +137,7 @@ static void stepMultiplier(const ClippedSums& sums, const float* eps, float* lam
 static void clippedL2Input(const InputRegion& region, View a, int block, int steps, View dx, double* value) {
   const vec zero{}, huge = spread(kLargest), notANumber = spread(__builtin_nanf(""));
   const float* eps = region.eps.data + block * kLanes;
+  const float* still = region.still.data ? region.still.data + block * kLanes : nullptr;
   float* lambda = region.lambda.data + block * kLanes;
   ClippedSums sums;
   if (steps > 0) {
@@ -148,7 +150,7 @@ static void clippedL2Input(const InputRegion& region, View a, int block, int ste
   }
   for (int step = 0; step < steps; ++step) {
     clippedSums(region, a, block, lambda, sums);
-    stepMultiplier(sums, eps, lambda);
+    stepMultiplier(sums, eps, still, lambda);
   }
   for (int begin = 0; begin < a.features; begin += kChunk) {
     const int end = chunkEnd(begin, a.features);

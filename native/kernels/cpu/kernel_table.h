@@ -48,6 +48,7 @@ struct KernelTable {
   void (*addBias)(const float* bias, View y);
   void (*copy)(View in, View out, bool accumulate);
   void (*gather)(View in, const int32_t* source, View out);
+  void (*select)(Rows which, View in, View out);
 
   void (*reluDual)(const ReluLayer&, View c, const uint8_t* fresh, View v, View dz, Sums value,
                    Rows distance2);

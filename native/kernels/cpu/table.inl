@@ -38,6 +38,7 @@ static constexpr KernelTable makeTable() {
   made.addBias = addBias;
   made.copy = copy;
   made.gather = gather;
+  made.select = select;
   made.reluDual = reluDual;
   made.reluAscend = reluAscend;
   made.norm2 = norm2;

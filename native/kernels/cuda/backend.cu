@@ -7,6 +7,7 @@
 #include "kernels/cuda/make_backend.h"
 #include "kernels/cuda/noise.h"
 #include "kernels/cuda/relu.h"
+#include "kernels/cuda/row_state.h"
 #include "kernels/cuda/rows.h"
 
 namespace bulwark::BULWARK_CUDA {
@@ -14,6 +15,9 @@ namespace {
 
 /// Two streams of as many keep every multiprocessor of a large GPU supplied with thread blocks.
 constexpr int kLeastRows = 2048;
+/// Eight evaluations of a small network are about what a look at the device costs ten times over; and a proven
+/// row that nobody looks at computes for nothing.
+constexpr int kStepsAhead = 8;
 
 /// Given back when the stream that used it is done.
 class DeviceBuffer final : public Buffer {
@@ -46,6 +50,7 @@ class CudaBackend final : public Backend {
 
   int lanes() const override { return kLanes; }
   int leastRows() const override { return kLeastRows; }
+  int stepsAhead() const override { return kStepsAhead; }
   const char* name() const override { return name_.c_str(); }
   void finish() override { stream_.finish(); }
 
@@ -61,6 +66,9 @@ class CudaBackend final : public Backend {
   void unpack(View in, float* rows, int count) override { BULWARK_CUDA::unpack(stream_, in, rows, count); }
   void write(const float* host, Rows out) override {
     stream_.upload(host, viewFloats(asView(out)) * sizeof(float), out.data);
+  }
+  void write(const double* host, Sums out) override {
+    stream_.upload(host, rowCount(out) * sizeof(double), out.data);
   }
   void read(Rows in, float* host) override {
     stream_.download(in.data, viewFloats(asView(in)) * sizeof(float), host);
@@ -79,6 +87,7 @@ class CudaBackend final : public Backend {
     BULWARK_CUDA::gather(stream_, in, source, out);
   }
   void gather(Rows in, const int32_t* source, Rows out) override { gather(asView(in), source, asView(out)); }
+  void select(Rows which, View in, View out) override { BULWARK_CUDA::select(stream_, which, in, out); }
   void units(const int32_t* feature, const float* sign, View out) override {
     BULWARK_CUDA::units(stream_, feature, sign, out);
   }
@@ -108,6 +117,18 @@ class CudaBackend final : public Backend {
   void deflect(const InputRegion& region, Rows keep, Rows add, View pulled, View dx) override {
     BULWARK_CUDA::deflect(stream_, region, keep, add, pulled, dx);
   }
+
+  void payBalls(const Balls& balls) override { BULWARK_CUDA::payBalls(stream_, balls); }
+  void startBall(const Balls& balls, int layer, BallStart stage, const uint8_t* fresh, Rows scale,
+                 Sums atZero) override {
+    BULWARK_CUDA::startBall(stream_, balls, layer, stage, fresh, scale, atZero);
+  }
+  void stepBalls(const Balls& balls, Rows correction) override { BULWARK_CUDA::stepBalls(stream_, balls, correction); }
+  void coupleInput(const CoupledInput& input) override { BULWARK_CUDA::coupleInput(stream_, input); }
+  void dualValue(const Balls& balls, Sums input, Sums value) override {
+    BULWARK_CUDA::dualValue(stream_, balls, input, value);
+  }
+  void judge(const AscentRows& rows) override { BULWARK_CUDA::judge(stream_, rows); }
 
   void midRadius(View lower, View upper, View mid, View radius) override {
     BULWARK_CUDA::midRadius(stream_, lower, upper, mid, radius);

@@ -22,6 +22,7 @@ __global__ void __launch_bounds__(kWideThreads)
 
 struct Region {
   const float *lower, *upper, *eps;
+  const float* still;
   float* lambda;
 };
 
@@ -107,6 +108,7 @@ __global__ void __launch_bounds__(kWideThreads)
     all = sumOverWarps(sum, shared);
     if (lambda == 0.0f && eps > 0.0f) lambda = static_cast<float>(sqrt(all) / eps);
   }
+  const bool still = region.still && region.still[row] != 0.0f;
   for (int step = 0; step < steps; ++step) {
     const float inverse = cappedInverse(lambda);
     float onLine = 0.0f, atEnds = 0.0f;
@@ -120,7 +122,9 @@ __global__ void __launch_bounds__(kWideThreads)
     const double line = sumOverWarps(onLine, shared);
     const double ends = sumOverWarps(atEnds, shared);
     const double ball = static_cast<double>(eps) * eps, room = ball - ends, now = lambda;
-    if (room > 0.0) {
+    if (still) {
+      // Its last evaluation is repeated.
+    } else if (room > 0.0) {
       lambda = static_cast<float>(sqrt(line / room));
     } else if (ball > 0.0 && now > 0.0) {
       // Below the root: so is the fixed point, and ||a|| / eps is above it; half way in the logarithm.
@@ -208,7 +212,8 @@ void dot(Stream& stream, View a, View b, Rows value) {
 }
 
 void inputDual(Stream& stream, const InputRegion& region, View a, int steps, View dx, Sums value) {
-  const Region arrays{region.lower.data, region.upper.data, region.eps.data, region.lambda.data};
+  const Region arrays{region.lower.data, region.upper.data, region.eps.data, region.still.data,
+                      region.lambda.data};
   if (region.kind == InputKind::l2 && region.clipped) {
     launch(stream.get(), clippedL2Input, a.blocks, wideThreads(a.features), arrays, a.data, a.features, steps,
            dx.data, value.data);

@@ -64,6 +64,16 @@ __global__ void gatherRows(const float* in, const int32_t* source, int features,
     out[(block * features + i) * kLanes + threadIdx.x] = in[origin + static_cast<size_t>(i) * kLanes];
 }
 
+__global__ void selectRows(const float* which, const float* in, int features, float* out) {
+  const size_t block = blockIdx.y;
+  if (which[block * kLanes + threadIdx.x] == 0.0f) return;
+  const int end = min(features, static_cast<int>(blockIdx.x + 1) * kLanes);
+  for (int i = static_cast<int>(blockIdx.x * kLanes + threadIdx.y); i < end; i += kWarps) {
+    const size_t at = (block * features + i) * kLanes + threadIdx.x;
+    out[at] = in[at];
+  }
+}
+
 struct Unit {
   int32_t feature;
   float sign;
@@ -139,6 +149,10 @@ void put(Stream& stream, float value, int feature, int row, View out) {
 void gather(Stream& stream, View in, const int32_t* source, View out) {
   launch(stream.get(), gatherRows, tilesOf(out), tileThreads(), in.data,
          stream.pass(source, static_cast<size_t>(out.blocks) * kLanes), out.features, out.data);
+}
+
+void select(Stream& stream, Rows which, View in, View out) {
+  launch(stream.get(), selectRows, tilesOf(out), tileThreads(), which.data, in.data, out.features, out.data);
 }
 
 void units(Stream& stream, const int32_t* feature, const float* sign, View out) {

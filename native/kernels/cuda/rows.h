@@ -15,6 +15,7 @@ void readRow(Stream& stream, View in, int row, float* host);
 void writeRow(Stream& stream, const float* host, int row, View out);
 void put(Stream& stream, float value, int feature, int row, View out);
 void gather(Stream& stream, View in, const int32_t* source, View out);
+void select(Stream& stream, Rows which, View in, View out);
 void units(Stream& stream, const int32_t* feature, const float* sign, View out);
 
 }  // namespace bulwark::BULWARK_CUDA
