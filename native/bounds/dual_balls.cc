@@ -46,6 +46,7 @@ void DualBatch::placeBalls(const std::vector<BallSource>& sources) {
   }
   for (Sums each : {balls_.paid, balls_.allowed, balls_.value}) backend_.fill(each, 0);
   backend_.write(links.data(), balls_.links);
+  balls_.lambda.blocks = blocks_;  // the rows that operations go through
 }
 
 /// Rows that are not fresh are not touched: a row's result does not depend on its neighbours in the batch.

@@ -14,8 +14,8 @@ constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
 std::vector<float> ratesOf(const AscentOptions& options, int lanes) {
   std::vector<float> rates(2 * static_cast<size_t>(options.iterations + 1), 0.0f);
   for (int t = 1; t <= options.iterations; ++t) {
-    rates[2 * t] = static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) /
-                                      (1 - std::pow(kBeta1, t)));
+    rates[2 * t] =
+        static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) / (1 - std::pow(kBeta1, t)));
     rates[2 * t + 1] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
   }
   rates.resize((rates.size() + lanes - 1) / lanes * lanes);

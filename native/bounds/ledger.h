@@ -1,5 +1,5 @@
-// What the rows of a batch have reached. The device keeps it while the ascent goes on; the host has it as of the
-// last look, and changes it only where rows come, go or move.
+// What the rows of a batch have reached. The device keeps it while the ascent goes on; the host has it as of
+// the last look, and changes it only where rows come, go or move.
 #pragma once
 
 #include <vector>

@@ -8,9 +8,9 @@
 
 namespace bulwark {
 
-/// One number per row. A row is settled when its best bound exceeds its goal, or its steps are taken - and then,
-/// if its best iterate is to be kept, after one more evaluation there. A settled row stays as it is: evaluations
-/// repeat its last one to the bit, until somebody looks.
+/// One number per row. A row is settled when its best bound exceeds its goal, or its steps are taken - and
+/// then, if its best iterate is to be kept, after one more evaluation there. A settled row stays as it is:
+/// evaluations repeat its last one to the bit, until somebody looks.
 struct AscentRows {
   Sums value;              // in: of the last evaluation
   Sums constant, goal;     // in: added to the value; the best bound above which a row is proven

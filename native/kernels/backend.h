@@ -101,8 +101,8 @@ class Backend {
   virtual int lanes() const = 0;
   /// Rows that a call needs to keep the device busy; 0: a caller should rather think of the caches.
   virtual int leastRows() const { return 0; }
-  /// How many calls ahead of the device its caller should be: steps of an ascent between two looks at how rows
-  /// stand. 1: looking costs nothing.
+  /// How many calls ahead of the device its caller should be: steps of an ascent between two looks at how
+  /// rows stand. 1: looking costs nothing.
   virtual int stepsAhead() const { return 1; }
   /// The instruction set or device, e.g. "avx512".
   virtual const char* name() const = 0;

@@ -10,15 +10,15 @@
 
 namespace bulwark {
 
-/// One number per row and layer in every array but `links`; those of a layer begin `stride` after those of the
-/// layer before it.
+/// One number per row and layer in every array but `links`; those of a layer begin `stride` after those of
+/// the layer before it, and the rows are those of lambda's blocks.
 struct Balls {
   int layers = 0;
   size_t stride = 0;
-  Rows lambda;              // what a layer's ball costs beside what it pays
-  Rows payment;             // for the balls of the layers that have this one as their source, as ReLUs read it
-  Rows guess;               // where a multiplier starts that must leave 0
-  Rows radius;              // in
+  Rows lambda;   // what a layer's ball costs beside what it pays
+  Rows payment;  // for the balls of the layers that have this one as their source, as ReLUs read it
+  Rows guess;    // where a multiplier starts that must leave 0
+  Rows radius;   // in
   Rows distance2, passed2;  // in: ||dz||^2 and what passes the ReLU of it, of the last evaluation
   Sums paid;                // payment in float64
   Sums allowed;             // ||dz||^2 at which lambda stays as it is; in: of the coupled layer
@@ -36,7 +36,8 @@ struct Balls {
 
 /// Given the slopes, a layer's lambda touches only the layer's own concave term, sum phi - 1/2 lambda rho^2,
 /// whose derivative is (||dz||^2 - rho^2) / 2. So 0 is best where the minimiser at 0 lies in the ball, and
-/// else a fixed-point step from the scale ||c|| / rho is taken if it beats 0. An evaluation follows each stage.
+/// else a fixed-point step from the scale ||c|| / rho is taken if it beats 0. An evaluation follows each
+/// stage.
 enum class BallStart {
   zero,    // unless the layer is boundless, where 0 leaves phi without a bound
   guess,   // from ||c||, where it is wanted

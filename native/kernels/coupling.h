@@ -48,7 +48,8 @@ inline constexpr double kApart = 1e-6;
 
 /// The root above `low` of w / (mu - t)^2 + rest / (mu - h)^2 = ball, a convex falling function of mu:
 /// Newton's steps from below stay below.
-BULWARK_ANYWHERE inline double largestMultiplier(double w, double t, double rest, double h, double ball, double low) {
+BULWARK_ANYWHERE inline double largestMultiplier(double w, double t, double rest, double h, double ball,
+                                                 double low) {
   double mu = atLeastOf(atLeastOf(low, t + std::sqrt(w / ball)), h + std::sqrt(rest / ball));
   for (int step = 0; step < kNewtonSteps; ++step) {
     const double a = 1 / (mu - t), b = 1 / (mu - h);

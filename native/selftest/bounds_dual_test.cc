@@ -173,6 +173,40 @@ const Test startTest("dual: a row starts from given multipliers", [](Context& co
   });
 });
 
+const Test stillTest("dual: a row held still repeats itself", [](Context& context, Backend& backend) {
+  Random& random = context.random;
+  int moved = 0;
+  eachCase(random, [&](const Case& each) {
+    if (!each.preset.climbs) return;
+    const ReadyImages ready(each.network, backend, each.region, each.region.kind != InputKind::box);
+    ReadyRows rows(random, ready.images, backend, 1, each.preset);
+    RowValues still(backend, 1);
+    std::vector<double> value, again;
+    rows.evaluate(value);
+    ascendOnce(rows);
+    rows.evaluate(value);
+    const std::vector<Multipliers> before = rows.batch.multipliers({0, 1});
+    still.set([](int row) { return row == 0 ? 1 : 0; });
+    rows.batch.holdStill(still.device());
+    std::vector<float> step(rows.batch.rows(), 0.5f), correction(rows.batch.rows(), 1000.0f);
+    step[0] = correction[0] = 0;
+    for (int i = 0; i < 2; ++i) {
+      backend.write(step.data(), rows.batch.step());
+      backend.write(correction.data(), rows.batch.correction());
+      rows.batch.ascend();
+      rows.evaluate(again);
+    }
+    const std::vector<Multipliers> after = rows.batch.multipliers({0, 1});
+    if (std::isnan(value[0])) return;  // and so may be what gives it
+    context.check(again[0] == value[0], each.name + ": the same value");
+    context.check(after[0].slope == before[0].slope && after[0].lambda == before[0].lambda &&
+                      after[0].inputLambda == before[0].inputLambda,
+                  each.name + ": the same multipliers");
+    if (std::isfinite(value[1])) moved += again[1] != value[1];
+  });
+  context.check(moved > 20, "other rows move on");
+});
+
 // phi over a box is at least phi over all of R, with the ball's multiplier 0 it is CROWN's, and no ball is
 // paid for less by its radius than by what passes: so at the multipliers of any of these, joint says at least
 // as much, and the ascent keeps the best.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bounds/bounds.h"
+#include "bounds/ledger.h"
 #include "selftest/bounds_problems.h"
 #include "selftest/device_bench.h"
 #include "selftest/emulation/emulation.h"
@@ -57,6 +58,32 @@ const Test boundsTest("device: joint bounds are the CPU's, and climb", [](Contex
         context.check(here.multipliers[row].slope.size() == cpu.multipliers[row].slope.size(),
                       where + ": multipliers come back");
       }
+    }
+  }
+});
+
+const Test waitTest("device: the host waits for no step of an ascent", [](Context& context) {
+  const auto device = cuda_emulated::openDevice(size_t{64} << 20, size_t{1} << 20);
+  const auto backend = device->makeBackend();
+  Random& random = context.random;
+  for (const auto& [networkName, network] : boundsNetworks(random)) {
+    for (const auto& [regionName, region] : boundsRegions(random, 3, network.inputSize())) {
+      const ReadyImages ready(network, *backend, region, region.kind != InputKind::box);
+      ReadyRows rows(random, ready.images, *backend, 1, presetOf(Method::joint));
+      Ledger ledger(rows.batch, *backend, {.iterations = 10});
+      for (int r = 0; r < rows.batch.rows(); ++r) ledger.enter(r, 0, 1e30);
+      ledger.send();
+      rows.batch.evaluate();  // which takes the memory it needs
+      const long before = emulation::waits();
+      for (int step = 0; step < 4; ++step) {
+        rows.batch.evaluate();
+        ledger.judge();
+        rows.batch.ascend();
+      }
+      context.check(emulation::waits() == before, networkName + ", " + regionName);
+      ledger.look(true);
+      context.check(emulation::waits() > before && ledger.taken(0) == 4 && std::isfinite(ledger.best(0)),
+                    networkName + ", " + regionName + ": and then it looks");
     }
   }
 });

@@ -38,8 +38,7 @@ void coupleInput(const CoupledInput& input) {
 }
 
 void dualValue(const Balls& balls, Sums input, Sums value) {
-  forEachRow(value.blocks,
-             [&](size_t row) { value.data[row] = valueOfRow(balls, row, input.data[row]); });
+  forEachRow(value.blocks, [&](size_t row) { value.data[row] = valueOfRow(balls, row, input.data[row]); });
 }
 
 void judge(const AscentRows& rows) {

@@ -15,8 +15,8 @@ namespace {
 
 /// Two streams of as many keep every multiprocessor of a large GPU supplied with thread blocks.
 constexpr int kLeastRows = 2048;
-/// Eight evaluations of a small network are about what a look at the device costs ten times over; and a proven
-/// row that nobody looks at computes for nothing.
+/// Eight evaluations of a small network are about what a look at the device costs ten times over; and a
+/// proven row that nobody looks at computes for nothing.
 constexpr int kStepsAhead = 8;
 
 /// Given back when the stream that used it is done.
@@ -123,7 +123,9 @@ class CudaBackend final : public Backend {
                  Sums atZero) override {
     BULWARK_CUDA::startBall(stream_, balls, layer, stage, fresh, scale, atZero);
   }
-  void stepBalls(const Balls& balls, Rows correction) override { BULWARK_CUDA::stepBalls(stream_, balls, correction); }
+  void stepBalls(const Balls& balls, Rows correction) override {
+    BULWARK_CUDA::stepBalls(stream_, balls, correction);
+  }
   void coupleInput(const CoupledInput& input) override { BULWARK_CUDA::coupleInput(stream_, input); }
   void dualValue(const Balls& balls, Sums input, Sums value) override {
     BULWARK_CUDA::dualValue(stream_, balls, input, value);

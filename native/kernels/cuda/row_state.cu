@@ -1,10 +1,9 @@
 // Numbers per row: a thread is a row and goes through its layers. There is little to compute; what counts is
-// that the host need not see the numbers, so that it can queue the next steps of an ascent while the device is
-// at work on this one.
-#include "kernels/cuda/row_state.h"
-
+// that the host need not see the numbers, so that it can queue the next steps of an ascent while the device
+// is at work on this one.
 #include "kernels/ascent_rows.h"
 #include "kernels/coupling.h"
+#include "kernels/cuda/row_state.h"
 
 namespace bulwark::BULWARK_CUDA {
 namespace {

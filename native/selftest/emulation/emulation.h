@@ -16,6 +16,8 @@ double multiplyAddCeiling(int blocks, int steps);
 namespace emulation {
 /// Whether all memory around the device's allocations is as it was: false after a write out of bounds.
 bool guardsIntact();
+/// How often the host waited for a stream so far.
+long waits();
 }  // namespace emulation
 
 }  // namespace bulwark

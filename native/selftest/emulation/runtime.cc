@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -56,6 +57,8 @@ bool guarded(const char* data, size_t bytes) {
   return intact(data - kGuard) && intact(data + bytes);
 }
 
+std::atomic<long> waited = 0;
+
 bool pinned(const void* data) {
   World& all = world();
   const std::lock_guard lock(all.mutex);
@@ -71,6 +74,7 @@ void copyNow(void* to, const void* from, size_t bytes) { std::memcpy(to, from, b
 
 namespace bulwark::emulation {
 
+long waits() { return waited; }
 bool guardsIntact() {
   World& all = world();
   const std::lock_guard lock(all.mutex);
@@ -203,6 +207,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  ++waited;
   stream->run();
   return cudaSuccess;
 }
