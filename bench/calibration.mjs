@@ -22,7 +22,7 @@ export function calibrate() {
   return parsePeak(runSelftest(['--peak']));
 }
 
-/** Reads the first line of `selftest --peak` and of `selftest --bench`. */
+/** Reads the first line of `selftest --peak` and of `selftest --bench-core`. */
 export function parsePeak(text) {
   const match = /^(\w+): peak ([\d.]+) GFLOP\/s/.exec(text);
   if (!match) throw new Error(`the self-test gave no peak: ${text.slice(0, 200)}`);

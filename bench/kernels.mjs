@@ -1,11 +1,11 @@
-/** The engine's kernels, from `build/selftest --bench`, and beside other libraries where those are installed. */
+/** The engine's kernels, from `build/selftest --bench-core`, and beside other libraries where those are installed. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { calibrate, parsePeak, runSelftest } from './calibration.mjs';
 import { median } from './compare.mjs';
 
 /**
- * Reads the lines of `selftest --bench`, `name  1.0 us  2.0 GFLOP/s  99.0 % of peak` or `name  1.0 us  2.0 GB/s`;
+ * Reads the lines of `selftest --bench-core`, `name  1.0 us  2.0 GFLOP/s  99.0 % of peak` or `name  1.0 us  2.0 GB/s`;
  * a line that starts with two blanks belongs to the heading above it. `peak` is that of the line, GFLOP/s.
  */
 export function parseKernels(text) {
@@ -33,7 +33,7 @@ export function parseKernels(text) {
 /** One case for every kernel, one thread. */
 export function kernelCases() {
   const before = calibrate();
-  const text = runSelftest(['--bench']);
+  const text = runSelftest(['--bench-core']);
   process.stdout.write(text);
   const during = median([before.peak, parsePeak(text).peak, calibrate().peak]);
   return parseKernels(text).map(({ name, seconds, floor, peak = during }) => ({

@@ -51,7 +51,7 @@ if command -v compute-sanitizer >/dev/null; then
 else
   echo "compute-sanitizer is not installed: bad accesses and races were not looked for"
 fi
-part bench "$folder/selftest" --bench-devices
+part bench "$folder/selftest" --bench
 
 printf '%s\n' "=== in all" "${verdicts[@]}"
 exit "$failed"

@@ -1,4 +1,5 @@
-// selftest --bench: one thread, the best instruction set, every figure beside what the core can do at most.
+// selftest --bench-core: one thread, the best instruction set, every figure beside what the core can do at
+// most.
 #include "selftest/bench.h"
 
 #include <algorithm>
@@ -85,7 +86,7 @@ void printRelu(Backend& backend, int features, int blocks) {
 
 }  // namespace
 
-int runBench() {
+int runCoreBench() {
   stayOnOneCore();
   const std::unique_ptr<Backend> backend = makeCpuBackend();
   std::printf("%s: peak %.1f GFLOP/s of multiply-adds; copy %.1f GB/s in 512 KiB, %.1f GB/s in 128 MiB\n",
@@ -97,7 +98,7 @@ int runBench() {
   return 0;
 }
 
-int runDeviceBench() {
+int runBench() {
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::printf("--- CPU, %d threads for whole bounds, one for kernels ---\n", threads);
   benchDevice(*cpuDevice(), threads, cpuScale(), 1e9 * peakGflops(cpuInstructionSets().front()), stdout);

@@ -1,4 +1,5 @@
-// Measuring kernels: shared by `selftest --bench` and by the comparison with other libraries in bench/native.
+// Measuring kernels: shared by `selftest --bench-core` and by the comparison with other libraries in
+// bench/native.
 #pragma once
 
 #include <functional>
@@ -40,9 +41,9 @@ double peakGflops(const std::string& instructionSet);
 double copyGigabytes(size_t bytes);
 
 /// Prints GFLOP/s and GB/s of the kernels beside this core's ceilings; the process's exit code.
-int runBench();
+int runCoreBench();
 /// Prints kernels and whole bounds on the CPU and, where one answers, on the GPU, in the same run.
-int runDeviceBench();
+int runBench();
 /// Prints the peak of multiply-adds alone: what other measurements on this machine are held against.
 int runPeak();
 

@@ -1,5 +1,5 @@
-// selftest [--seed N] [FILTER]: tests every kernel. selftest --bench: measures them on one core,
-// --bench-devices also on the GPU, with whole bounds; --peak: the core alone.
+// selftest [--seed N] [FILTER]: tests every kernel. selftest --bench: measures them and whole bounds, on the
+// CPU and on the GPU if one answers; --bench-core: kernels on one core; --peak: the core alone.
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -15,13 +15,13 @@ int main(int count, char** arguments) {
   std::string filter;
   for (int i = 1; i < count; ++i) {
     if (std::strcmp(arguments[i], "--bench") == 0) return runBench();
-    if (std::strcmp(arguments[i], "--bench-devices") == 0) return runDeviceBench();
+    if (std::strcmp(arguments[i], "--bench-core") == 0) return runCoreBench();
     if (std::strcmp(arguments[i], "--peak") == 0) return runPeak();
     if (std::strcmp(arguments[i], "--seed") == 0 && i + 1 < count) {
       seed = std::stoull(arguments[++i]);
     } else if (arguments[i][0] == '-') {
       std::fprintf(stderr,
-                   "usage: selftest [--seed N] [FILTER] | selftest --bench | --bench-devices | --peak\n");
+                   "usage: selftest [--seed N] [FILTER] | selftest --bench | --bench-core | --peak\n");
       return 2;
     } else {
       filter = arguments[i];
