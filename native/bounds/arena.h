@@ -29,6 +29,9 @@ class Arena {
         [&out](void* at) { out.data = static_cast<double*>(at); });
   }
 
+  /// What has been reserved.
+  size_t bytes() const { return size_; }
+
   void commit() {
     buffer_ = backend_.allocate(size_ + 1);
     char* base = static_cast<char*>(buffer_->data());

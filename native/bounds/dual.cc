@@ -6,7 +6,7 @@
 namespace bulwark {
 
 DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
-                     bool remembers)
+                     bool remembers, Unplaced)
     : images_(images),
       backend_(backend),
       target_(target),
@@ -42,11 +42,10 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   }
   balls_.layers = static_cast<int>(layers_.size());
   balls_.boundless = preset.boundless;
-  std::vector<BallSource> sources;
   if (preset.chained && std::isfinite(images.rho(0, 0))) {
-    sources = ballSources(images.prepared().network, images.prepared().norms(), relus());
+    sources_ = ballSources(images.prepared().network, images.prepared().norms(), relus());
     for (int k = 0; k < balls_.layers; ++k) {
-      const bool read = sources[k].layer == BallSource::input && images.input().kind == InputKind::l2;
+      const bool read = sources_[k].layer == BallSource::input && images.input().kind == InputKind::l2;
       if (preset.coupled && read && balls_.coupled < 0) balls_.coupled = k;
     }
   }
@@ -78,9 +77,13 @@ DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blo
   arena_.reserve(staging_, goals, blocks);
   if (targetIsRelu_) arena_.reserve(goal_, goals, blocks);
   arena_.reserve(scratch_, widest, blocks);
-  arena_.commit();
-  placeBalls(sources);
+}
 
+DualBatch::DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
+                     bool remembers)
+    : DualBatch(images, backend, target, blocks, preset, remembers, Unplaced{}) {
+  arena_.commit();
+  placeBalls();
   if (!targetIsRelu_) goal_ = signal_[target];  // nothing overwrites it
   fresh_.assign(rows(), 0);
   backend_.fill(goal_, 0);

@@ -30,6 +30,12 @@ class DualBatch {
   DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
             bool remembers = false);
 
+  /// What such a batch takes of the device's memory, in bytes.
+  static size_t bytes(const Images& images, Backend& backend, int target, int blocks,
+                      const DualPreset& preset, bool remembers) {
+    return DualBatch(images, backend, target, blocks, preset, remembers, Unplaced{}).arena_.bytes();
+  }
+
   int rows() const { return blocks_ * lanes_; }
   int blocks() const { return blocks_; }
 
@@ -98,8 +104,13 @@ class DualBatch {
   void coupleInput();
   void reluBackward(Layer& layer);
   void startLambda(Layer& layer, View v);
+  struct Unplaced {};
+  /// Reserves memory and takes none.
+  DualBatch(const Images& images, Backend& backend, int target, int blocks, const DualPreset& preset,
+            bool remembers, Unplaced);
+
   void reserveBalls();
-  void placeBalls(const std::vector<BallSource>& sources);
+  void placeBalls();
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
   void readInto(int row, View view, std::vector<float>& values) const;
@@ -123,7 +134,8 @@ class DualBatch {
   Rows bestInputLambda_;
   Rows step_, correction_;
   Sums value_, inputValue_;
-  Balls balls_;  // of all layers
+  Balls balls_;                      // of all layers
+  std::vector<BallSource> sources_;  // of the layers' balls; empty: none is chained
   Rows bestLambda_;
   Rows scale_;  // of startLambda
   Sums atZero_;

@@ -16,7 +16,7 @@ void DualBatch::reserveBalls() {
 }
 
 /// Gives each layer its part. A batch that shrinks keeps to the beginning of each.
-void DualBatch::placeBalls(const std::vector<BallSource>& sources) {
+void DualBatch::placeBalls() {
   std::vector<double> links(static_cast<size_t>(balls_.links.blocks) * lanes_, BallSource::none);
   balls_.stride = rows();
   const auto part = [&](Rows all, size_t k) {
@@ -32,11 +32,11 @@ void DualBatch::placeBalls(const std::vector<BallSource>& sources) {
     layer.relu.lambda = part(balls_.lambda, k);
     layer.adam.step = step_;
     layer.adam.correction = correction_;
-    if (sources.empty()) continue;
-    links[2 * k] = sources[k].layer;
-    links[2 * k + 1] = sources[k].factor;
-    if (sources[k].layer < 0) continue;
-    const size_t source = sources[k].layer;
+    if (sources_.empty()) continue;
+    links[2 * k] = sources_[k].layer;
+    links[2 * k + 1] = sources_[k].factor;
+    if (sources_[k].layer < 0) continue;
+    const size_t source = sources_[k].layer;
     layers_[source].relu.payment = part(balls_.payment, source);
     layers_[source].relu.passed2 = part(balls_.passed2, source);
   }

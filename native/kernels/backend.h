@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -101,6 +102,9 @@ class Backend {
   virtual int lanes() const = 0;
   /// Rows that a call needs to keep the device busy; 0: a caller should rather think of the caches.
   virtual int leastRows() const { return 0; }
+  /// Bytes that may still be taken on the device, by all of its backends together; the largest number: as
+  /// many as the machine has.
+  virtual size_t memoryLeft() const { return std::numeric_limits<size_t>::max(); }
   /// How many calls ahead of the device its caller should be: steps of an ascent between two looks at how
   /// rows stand. 1: looking costs nothing.
   virtual int stepsAhead() const { return 1; }

@@ -114,35 +114,75 @@ const Test memoryTest("device: memory that is full, and given back", [](Context&
   }
 });
 
-const Test halvedTest(
-    "device: a batch that does not fit is halved, with the same bounds", [](Context& context) {
-      Random& random = context.random;
-      constexpr int kImages = 40;
-      const auto [name, network] = boundsNetworks(random).front();
-      const auto regions = boundsRegions(random, kImages, network.inputSize());
-      const Specification rows = margins(random, kImages, 8, network.outputSize());
-      BoundsOptions options;
-      options.method = Method::joint;
-      options.boxes = BoxSource::cheap;
-      options.iterations = 2;
-      std::set<std::string> roomy, tight;
-      const BoundsResult all = boundsOn(*cuda_emulated::openDevice(size_t{1} << 30, 1), 1, network,
-                                        regions.front().region, rows, options, &roomy);
-      bool halved = false;
-      // Down from plenty until the bound needs more than there is.
-      for (size_t budget = size_t{64} << 20; budget > (size_t{1} << 20); budget = budget * 3 / 4) {
-        BoundsResult part;
-        try {
-          part = boundsOn(*cuda_emulated::openDevice(budget, 1), 1, network, regions.front().region, rows,
-                          options, &tight);
-        } catch (const DeviceMemoryError&) {
-          break;
-        }
-        halved = halved || !tight.empty();
-        context.check(part.lower == all.lower, "same bounds in " + std::to_string(budget) + " bytes");
-      }
-      context.check(roomy.empty() && halved, "a batch was halved, and it was said");
-    });
+/// Bounds of many rows on a small network, on a device whose memory is the matter.
+struct Crowd {
+  static constexpr int kImages = 40;
+  Crowd(Random& random, int rowCount)
+      : network(boundsNetworks(random).front().network),
+        region(boundsRegions(random, kImages, network.inputSize()).front().region),
+        rows(margins(random, kImages, rowCount, network.outputSize())) {
+    options.method = Method::joint;
+    options.boxes = BoxSource::cheap;
+    options.iterations = 2;
+  }
+  std::vector<double> on(Device& device, std::set<std::string>& notes) const {
+    return boundsOn(device, 1, network, region, rows, options, &notes).lower;
+  }
+  Network network;
+  Region region;
+  Specification rows;
+  BoundsOptions options;
+};
+
+const Test budgetTest("device: a batch is as large as the budget allows", [](Context& context) {
+  const Crowd crowd(context.random, 8);
+  std::set<std::string> notes;
+  const auto roomy = cuda_emulated::openDevice(size_t{1} << 30, 1);
+  const std::vector<double> all = crowd.on(*roomy, notes);
+  const auto backend = roomy->makeBackend();
+  const ReadyImages ready(crowd.network, *backend, crowd.region, false);
+  const int target = static_cast<int>(crowd.network.nodes.size()) - 1;
+  const int blocks = 8 * Crowd::kImages / backend->lanes();
+  const size_t before = backend->memoryLeft();
+  const size_t whole =
+      DualBatch::bytes(ready.images, *backend, target, blocks, presetOf(Method::joint), false);
+  context.check(backend->memoryLeft() == before, "to ask takes nothing");
+  const DualBatch batch(ready.images, *backend, target, blocks, presetOf(Method::joint));
+  const size_t taken = before - backend->memoryLeft();
+  context.check(taken >= whole && taken < whole + 1024, "a batch takes what it says");
+  size_t least = size_t{8} << 20;
+  // Down from plenty until the bound needs more than there is.
+  for (size_t budget = least; budget > whole; budget = budget * 7 / 8) {
+    try {
+      context.check(crowd.on(*cuda_emulated::openDevice(budget, 1), notes) == all,
+                    "same bounds in " + std::to_string(budget) + " bytes");
+    } catch (const DeviceMemoryError&) {
+      break;
+    }
+    least = budget;
+  }
+  // What lies beside the batch: the way to the device and back, and more.
+  constexpr size_t kBeside = size_t{1} << 20;
+  context.check(least < whole + kBeside,
+                "less than a whole batch: " + std::to_string(least) + " of " + std::to_string(whole));
+  context.check(notes.empty(), "nothing was tried in vain");
+});
+
+const Test halvedTest("device: a batch that finds no room is halved, and it is said", [](Context& context) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  const Crowd crowd(context.random, 24);
+  std::set<std::string> notes;
+  const std::vector<double> all = crowd.on(*cuda_emulated::openDevice(size_t{1} << 30, 1), notes);
+  context.check(notes.empty(), "in plenty");
+  // Free memory in many pieces, and one of two MiB.
+  const auto device = cuda_emulated::openDevice(16 * kMiB, 16 * kMiB);
+  const auto backend = device->makeBackend();
+  std::vector<std::unique_ptr<Buffer>> pieces;
+  while (backend->memoryLeft() > 2 * kMiB) pieces.push_back(backend->allocate(kMiB / 4));
+  for (size_t i = 0; i < pieces.size(); i += 2) pieces[i].reset();
+  context.check(crowd.on(*device, notes) == all, "the same bounds");
+  context.check(!notes.empty(), "it was said");
+});
 
 const Test benchTest("device: the measurements run", [](Context& context) {
   std::FILE* out = std::tmpfile();

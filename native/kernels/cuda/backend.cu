@@ -50,6 +50,7 @@ class CudaBackend final : public Backend {
 
   int lanes() const override { return kLanes; }
   int leastRows() const override { return kLeastRows; }
+  size_t memoryLeft() const override { return stream_.memory()->left(); }
   int stepsAhead() const override { return kStepsAhead; }
   const char* name() const override { return name_.c_str(); }
   void finish() override { stream_.finish(); }

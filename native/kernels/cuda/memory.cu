@@ -62,9 +62,9 @@ void Memory::giveBack(void* data) {
   if (before->second.free) absorbNext(before);
 }
 
-size_t Memory::taken() const {
+size_t Memory::left() const {
   const std::lock_guard lock(mutex_);
-  return taken_;
+  return budget_ - std::min(budget_, taken_);
 }
 
 /// Gives allocations back that no piece is left of.

@@ -27,9 +27,8 @@ class Memory {
   /// Nothing on the device may use the piece any more.
   void giveBack(void* piece);
 
-  size_t budget() const { return budget_; }
-  /// Bytes that pieces hold now.
-  size_t taken() const;
+  /// Bytes of the budget that no piece holds.
+  size_t left() const;
 
  private:
   struct Piece {
