@@ -60,7 +60,8 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
   Roster roster(batch.rows());
   Ledger ledger(batch, backend, options);
   bool queued = true;
-  // Steps between two looks at the device: few where rows are new, many of which are proven at once.
+  // Steps between two looks at the device: few where rows are new, many of which are proven at once. Nor is
+  // the host ever far ahead, so that the stop check is obeyed soon.
   int patience = 1, unseen = 0;
 
   const auto refill = [&] {
@@ -151,7 +152,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     for (int r = 0; r < roster.size(); ++r) {
       if (roster[r].row >= 0) ends |= ++roster[r].evaluations > options.iterations;
     }
-    if (ends || (options.stopWhenProven && unseen >= patience)) look();
+    if (ends || unseen >= patience) look();
     if (options.keepsBest) batch.remember(ledger.improved());
     if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) batch.ascend();
     if (options.keepsBest) batch.recall(ledger.recalled());
