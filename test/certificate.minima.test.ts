@@ -18,8 +18,8 @@ it('the input: below whatever is found in the region, for any price and any paym
     const [size, rows] = [random.integer(1, 5), random.integer(1, 5)];
     const builder = new NetworkBuilder([size], random);
     builder.linear(0, rows);
-    const [, { affine }] = new CertificateChecker(builder.model()).layers;
-    const weight = Array.from(affine!.matrix.value);
+    const { layers } = new CertificateChecker(builder.model());
+    const weight = Array.from(layers[1].affine!.matrix.value);
     const center = random.vector(size, 0, 1);
     const region = regionOf({ kind, eps, clip }, center);
     const scale = 10 ** random.uniform(-3, 3);
@@ -27,7 +27,7 @@ it('the input: below whatever is found in the region, for any price and any paym
     const norm = Math.hypot(...weight) * pick([1, 1.5]) + 1e-9;
     const payment = pick([0, 10 ** random.uniform(-3, 3)]);
     const price = pick([0, (10 ** random.uniform(-2, 2) * scale) / eps]);
-    const bound = inputMinimum(region, g, price, { affine, norm, payment });
+    const bound = inputMinimum({ layers, norms: [0, norm], region, assurance: 'real' }, g, price, 1, payment);
 
     const image = (d: number[]): number[] =>
       Array.from({ length: rows }, (_, i) => d.reduce((sum, x, j) => sum + weight[i * size + j] * x, 0));

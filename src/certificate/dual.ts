@@ -22,7 +22,7 @@ import { times } from './matrix.js';
  *   one chain, as a ReLU does, but with the deviation of x itself.
  */
 export function lowerBound(known: Known, target: number, row: Float64Array, by: Multipliers): number {
-  const { layers, facts, norms, region } = known;
+  const { layers, facts } = known;
   const terms: number[] = [];
   const waiting: (Float64Array | undefined)[] = [];
   const give = (to: number, g: Float64Array): void => {
@@ -41,10 +41,7 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
     if (!g) continue;
     const { op, from, affine, relu, features } = layers[at];
     g.forEach((value, i) => terms.push(-Math.abs(value) * facts[at].loss[i]));
-    if (op === 'input') {
-      const paid = { affine: layers[coupled]?.affine, norm: norms[coupled], payment: payments[0] };
-      terms.push(inputMinimum(region, g, by.inputLambda, paid));
-    }
+    if (op === 'input') terms.push(inputMinimum(known, g, by.inputLambda, coupled, payments[0]));
     for (const input of op === 'add' ? from : []) give(input, g);
     if (affine) {
       g.forEach((value, i) => terms.push(value * affine.offset[i]));
@@ -52,7 +49,7 @@ export function lowerBound(known: Known, target: number, row: Float64Array, by: 
     }
     if (op !== 'relu') continue;
     const { nominal, radius, lower, upper, path } = facts[from[0]];
-    const payer = path?.start || from[0] === coupled ? path : undefined;
+    const payer = layers[path.start].op === 'relu' || from[0] === coupled ? path : undefined;
     const [own, paid] = [by.lambda[relu], payments[at]];
     const v = g.map((value, i) => value * by.slope[features + i]);
     v.forEach((value, i) => terms.push(phi(g[i], value, own, paid, [nominal[i], lower[i], upper[i]])));

@@ -18,10 +18,9 @@
  * less than 2^-124 for each term (underflow or flushing of a product or a factor, times its partner), provided
  * m stays below 2^125, so that nothing overflows. A ReLU or an input is one term.
  *
- * Lemma 7. If affine layers alone lead from x, the input or what a ReLU gives, to z, then || z - nominal || <=
+ * Lemma 7. If affine layers alone, or none, lead from x, the values of another layer, to z, then || z - nominal || <=
  * norm || x - nominal || + rest: norm is the product of their norms, and rest what they lose, each times the
- * norms behind it. Where x is relu(y), what the ReLU loses is a part of rest, and x means relu(y) here; where it
- * is the input, what that loses.
+ * norms behind it. What the layer of x loses is a part of rest too, and not of x here: relu(y), or the input.
  */
 import { checked, demand, gamma, largest, normUp, tiny } from './arithmetic.js';
 import type { Assurance, Ball } from './format.js';
@@ -61,8 +60,8 @@ export interface Fact extends Box {
   readonly radius: number;
   /** See above: what each unit of a coefficient loses. */
   readonly loss: Float64Array;
-  /** Lemma 7: where affine layers alone lead here from layer `start`. */
-  readonly path?: { readonly start: number; readonly norm: number; readonly rest: number };
+  /** Lemma 7: affine layers alone lead here from layer `start`. */
+  readonly path: { readonly start: number; readonly norm: number; readonly rest: number };
 }
 
 export function regionOf({ kind, eps, clip }: Ball, center: Float64Array): Region {
@@ -90,7 +89,7 @@ export function derive(known: Known, at: number): Fact {
   for (const x of [nominal, lower, upper, loss]) checked(x, `what is known of node ${known.layers[at].node}`);
   const [apart, up] = [normUp(loss), 1 + gamma(2)];
   const radius = (fact.radius + apart) * up;
-  return { nominal, lower, upper, loss, radius, path: path && { ...path, rest: (path.rest + apart) * up } };
+  return { nominal, lower, upper, loss, radius, path: { ...path, rest: (path.rest + apart) * up } };
 }
 
 /** The same, where `loss` has not yet been added to box, ball and path. Its gamma pays for their rounding. */
@@ -99,21 +98,20 @@ function withoutLoss(known: Known, at: number): Fact {
   const [a, b] = from.map((input) => known.facts[input]);
   if (affine) return affineFact(known, affine, a, known.norms[at]);
   const path = { start: at, norm: 1, rest: 0 };
-  if (op === 'relu') {
-    const [nominal, lower, upper] = [a.nominal, a.lower, a.upper].map((x) => x.map((z) => Math.max(z, 0)));
-    const loss = lossOf(known, new Float64Array(nominal.length));
-    return { nominal, lower, upper, radius: a.radius, loss, path };
+  if (op === 'input') {
+    const { kind, eps, center: nominal, radius, ...box } = known.region;
+    const [lower, upper] = [sum(nominal, box.lower), sum(nominal, box.upper)];
+    const loss = lossOf(known, magnitude({ nominal, lower, upper }));
+    const l1 = loss.reduce((total, x) => total + x, eps) * (1 + gamma(loss.length));
+    return { nominal, lower, upper, radius: kind === 'l1' ? l1 : radius, loss, path };
   }
-  if (op === 'add') {
-    const loss = lossOf(known, sum(magnitude(a), magnitude(b)));
-    const [nominal, lower, upper] = [sum(a.nominal, b.nominal), sum(a.lower, b.lower), sum(a.upper, b.upper)];
-    return { nominal, lower, upper, radius: a.radius + b.radius, loss };
-  }
-  const { kind, eps, center, radius, ...box } = known.region;
-  const [lower, upper] = [sum(center, box.lower), sum(center, box.upper)];
-  const loss = lossOf(known, magnitude({ nominal: center, lower, upper }));
-  const l1 = loss.reduce((total, x) => total + x, eps) * (1 + gamma(loss.length));
-  return { nominal: center, lower, upper, radius: kind === 'l1' ? l1 : radius, loss, path };
+  // A sum of two, or a ReLU, which does not round.
+  const of = (x: Float64Array, y?: Float64Array): Float64Array =>
+    y ? sum(x, y) : x.map((z) => Math.max(z, 0));
+  const [lower, upper] = [of(a.lower, b?.lower), of(a.upper, b?.upper)];
+  const box = { nominal: of(a.nominal, b?.nominal), lower, upper };
+  const loss = lossOf(known, b ? magnitude(box) : new Float64Array(lower.length));
+  return { ...box, radius: a.radius + (b?.radius ?? 0), loss, path };
 }
 
 /**
@@ -124,7 +122,7 @@ function withoutLoss(known: Known, at: number): Fact {
  */
 function affineFact(known: Known, { matrix, bias, ...affine }: Affine, before: Fact, norm: number): Fact {
   const { chain, offset, start } = affine;
-  const { path, ...read } = known.facts[start];
+  const read = known.facts[start];
   const g = gamma(matrix.rows + matrix.columns + chain.columns);
   const up = 1 + g;
   const [size, sizeOfChain] = [magnitudes(matrix), magnitudes(chain)];
@@ -142,14 +140,10 @@ function affineFact(known: Known, { matrix, bias, ...affine }: Affine, before: F
   const reach = times(sizeOfChain, half);
   const l1 = known.region.kind === 'l1' && start === 0;
   const ball = perRow(chain, l1 ? largest : normUp).map((length) => length * read.radius * up);
-  return {
-    nominal,
-    lower: nominal.map((n, i) => Math.max(middle[i] - reach[i], n - ball[i])),
-    upper: nominal.map((n, i) => Math.min(middle[i] + reach[i], n + ball[i])),
-    radius: norm * read.radius,
-    loss,
-    path: path && { start: path.start, norm: norm * path.norm * up, rest: norm * path.rest * up },
-  };
+  const lower = nominal.map((n, i) => Math.max(middle[i] - reach[i], n - ball[i]));
+  const upper = nominal.map((n, i) => Math.min(middle[i] + reach[i], n + ball[i]));
+  const path = { ...read.path, norm: norm * read.path.norm * up, rest: norm * read.path.rest * up };
+  return { nominal, lower, upper, radius: norm * read.radius, loss, path };
 }
 
 /**
@@ -159,10 +153,10 @@ function affineFact(known: Known, { matrix, bias, ...affine }: Affine, before: F
  * @throws CertificateError where overflow cannot be excluded.
  */
 function lossOf({ assurance }: Problem, m: Float64Array, g = gamma(1), n = 0, factor = 0): Float64Array {
+  const real = assurance === 'real';
   const up = 1 + g;
-  if (assurance === 'real') return m.map((total) => g * total * up + tiny);
   const most = Math.max(largest(m), factor) * up;
-  demand(n <= 1e5 && most < 2 ** 125, 'float32 overflow cannot be excluded');
-  const small = (n + 1) * 2 ** -124 * (1 + factor);
-  return m.map((total) => ((g + 6e-8 * (n + 4)) * total + small) * up + tiny);
+  demand(real || (n <= 1e5 && most < 2 ** 125), 'float32 overflow cannot be excluded');
+  const [rate, small] = real ? [0, 0] : [6e-8 * (n + 4), (n + 1) * 2 ** -124 * (1 + factor)];
+  return m.map((total) => ((g + rate) * total + small) * up + tiny);
 }

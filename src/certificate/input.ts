@@ -1,27 +1,26 @@
 /** The term of the input: its minimum over the region, where it may also pay for the ball of the first ReLU. */
 import { gamma, largest, lowerSum, normUp, squareSum, tiny } from './arithmetic.js';
-import type { Region } from './facts.js';
+import type { Problem } from './facts.js';
 import { times } from './matrix.js';
-import type { Affine } from './network.js';
-
-/** What is taken off: payment / 2 || C d ||^2 / norm^2, d what the input deviates by, norm >= || C ||, C a chain. */
-export interface Paid {
-  readonly affine?: Affine;
-  readonly norm: number;
-  readonly payment: number;
-}
 
 /**
- * A lower bound of `g^T x`, less what is paid, over the region.
+ * A lower bound of `g^T x - paid / 2 || C d ||^2 / norm^2` over the region, d = x - centre, C the chain that leads
+ * from the input to layer `at` (if paid > 0), norm its proven norm.
  *
- * With d = x - centre and any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and
+ * With any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and
  * the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or g
  * as far as a price goes, to the other side of which the box is cheaper. For an l1 ball with the price p that is from -p
  * to p, and the best p is found here. For the price lambda of another ball it is from -lambda upper to -lambda lower:
  * a = -lambda d for the minimiser d of g d + lambda / 2 d^2 over the box.
  */
-export function inputMinimum(region: Region, g: Float64Array, lambda: number, paid: Paid): number {
-  const { kind, center, eps, lower, upper, radius } = region;
+export function inputMinimum(
+  known: Problem,
+  g: Float64Array,
+  lambda: number,
+  at: number,
+  paid: number,
+): number {
+  const { kind, center, eps, lower, upper, radius } = known.region;
   const part = (price: number): Float64Array =>
     g.map((slope, i) => {
       const [low, high] = kind === 'l1' ? [-1, 1] : [lower[i], upper[i]];
@@ -34,8 +33,8 @@ export function inputMinimum(region: Region, g: Float64Array, lambda: number, pa
   const apart = (a: Float64Array): number => lowerSum([...byBox(a), byBall(a)]);
   const cut = part(kind === 'l1' ? leastAt((price) => -apart(part(price)), 0, largest(g)) : lambda);
   const a = apart(cut) > apart(g) ? cut : g;
-  const alone = byBall(a) - 0.5 * paid.payment * radius * radius * (1 + gamma(3));
-  const together = paid.payment > 0 ? -0.5 * coupled(a, radius, paid) : -Infinity;
+  const alone = byBall(a) - 0.5 * paid * radius * radius * (1 + gamma(3));
+  const together = -0.5 * coupled(known, a, at, paid);
   // The gamma in lowerSum also pays for the rounding of g - a, and of the two terms of `alone`.
   return lowerSum([...g.map((slope, i) => slope * center[i]), ...byBox(a), Math.max(alone, together)]);
 }
@@ -51,9 +50,9 @@ function leastAt(value: (x: number) => number, from: number, to: number): number
 }
 
 /**
- * At least twice what a^T d - payment / 2 || C d ||^2 / norm^2 comes to below 0, for || d || <= radius.
+ * At least twice what a^T d - h / 2 || C d ||^2 / norm^2 comes to below 0, for || d || <= radius.
  *
- * Lemma 8. With lambda = payment / norm^2, H = lambda C^T C <= h I for h = payment, and any mu > h,
+ * Lemma 8. With lambda = h / norm^2, H = lambda C^T C <= h I, and any mu > h,
  *
  *     a^T d - d^T H d / 2 >= - a^T (mu I - H)^-1 a / 2 - mu radius^2 / 2        for || d || <= radius.
  *
@@ -70,10 +69,12 @@ function leastAt(value: (x: number) => number, from: number, to: number): number
  * underflows too, because m0 has `tiny` added, norm >= 2^-50 and h >= 2^-100. For 0 <= t <= h, n1 and n2 are then off
  * by less than 2 e (h + t) m0 and 4 e (h + t)^2 m0, and 6 e pays for these and all roundings of a bound's terms.
  */
-function coupled(a: Float64Array, radius: number, { affine, norm, payment: h }: Paid): number {
-  const { chain, adjoint } = affine!;
+function coupled({ layers, norms, region }: Problem, a: Float64Array, at: number, h: number): number {
+  if (!(h >= 2 ** -100 && norms[at] >= 2 ** -50)) return Infinity;
+  const { chain, adjoint } = layers[at].affine!;
+  const [norm, radius] = [norms[at], region.radius];
   const e = gamma(Math.max(chain.rows, chain.columns)) * (1 + normUp(chain.value) / norm);
-  if (!(e <= 0.01 && norm >= 2 ** -50 && h >= 2 ** -100)) return Infinity;
+  if (!(e <= 0.01)) return Infinity;
   const lambda = h / norm / norm;
   const there = times(chain, a);
   const [m0, m1] = [squareSum(a) + tiny, lambda * squareSum(there)];

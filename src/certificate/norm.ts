@@ -29,16 +29,14 @@ export function hasNorm({ chain, adjoint }: Affine, shapes: readonly Shape[], cl
   // G = terms^T terms, its features in an order that keeps neighbours near: by pixels.
   const [terms, shape] = chain.rows < chain.columns ? [adjoint, shapes[0]] : [chain, shapes[1]];
   const n = terms.columns;
-  const channels = shape.length === 3 ? shape[0] : n;
-  const pixels = n / channels;
+  const [channels, pixels] = shape.length === 3 ? [shape[0], n / shape[0]] : [n, 1];
   const ordered = {
     ...terms,
     column: terms.column.map((i) => (i % pixels) * channels + Math.floor(i / pixels)),
   };
   const gram = product(transpose(ordered), ordered);
-  const squares = squareSum(terms.value);
-  const trace = (squares + tiny) * (1 + gamma(terms.value.length));
-  if (!gram || squares < 2 ** -200 || trace > 2 ** 200) return false;
+  const trace = (squareSum(terms.value) + tiny) * (1 + gamma(terms.value.length));
+  if (!gram || trace < 2 ** -200 || trace > 2 ** 200) return false;
 
   // The computed G is off by gamma |A^T| |A| (Lemma 1), whose norm is at most its trace, that of G; the
   // roundings of mu - G_ii are below u mu; the trace of M is at most n mu.
