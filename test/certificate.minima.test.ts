@@ -19,7 +19,7 @@ it('the input: below whatever is found in the region, for any price and any paym
     const builder = new NetworkBuilder([size], random);
     builder.linear(0, rows);
     const { layers } = new CertificateChecker(builder.model());
-    const weight = Array.from(layers[1].affine!.matrix.value);
+    const weight = Array.from(layers[1].affine!.adjoint.value);
     const center = random.vector(size, 0, 1);
     const region = regionOf({ kind, eps, clip }, center);
     const scale = 10 ** random.uniform(-3, 3);

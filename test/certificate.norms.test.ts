@@ -7,17 +7,17 @@ import type { Model } from '../src/index.js';
 import { NetworkBuilder, Random, networkKinds } from './support/random-networks.js';
 
 /** The spectral norm by plain power iteration on a dense copy, to about 1e-7 from below. */
-function trueNorm({ rows, columns, start, column, value }: Matrix): number {
+function trueNorm({ rows, columns, start, row, value }: Matrix): number {
   let x = Float64Array.from({ length: columns }, (_, i) => 1 + Math.sin(i + 1));
   let norm = 0;
   for (let step = 0; step < 3000; step += 1) {
     const y = new Float64Array(rows);
-    for (let i = 0; i < rows; i += 1) {
-      for (let k = start[i]; k < start[i + 1]; k += 1) y[i] += value[k] * x[column[k]];
+    for (let j = 0; j < columns; j += 1) {
+      for (let k = start[j]; k < start[j + 1]; k += 1) y[row[k]] += value[k] * x[j];
     }
     const next = new Float64Array(columns);
-    for (let i = 0; i < rows; i += 1) {
-      for (let k = start[i]; k < start[i + 1]; k += 1) next[column[k]] += value[k] * y[i];
+    for (let j = 0; j < columns; j += 1) {
+      for (let k = start[j]; k < start[j + 1]; k += 1) next[j] += value[k] * y[row[k]];
     }
     const before = norm;
     const size = Math.sqrt(next.reduce((sum, entry) => sum + entry * entry, 0));

@@ -24,7 +24,7 @@
  */
 import { checked, demand, gamma, largest, normUp, tiny } from './arithmetic.js';
 import type { Assurance, Ball } from './format.js';
-import { magnitudes, perRow, times } from './matrix.js';
+import { perColumn, times } from './matrix.js';
 import type { Affine, Layer } from './network.js';
 
 /** What the facts of a region follow from. */
@@ -120,26 +120,24 @@ function withoutLoss(known: Known, at: number): Fact {
  *
  * @param before of the layer that is read.
  */
-function affineFact(known: Known, { matrix, bias, ...affine }: Affine, before: Fact, norm: number): Fact {
-  const { chain, offset, start } = affine;
+function affineFact(known: Known, affine: Affine, before: Fact, norm: number): Fact {
+  const { matrix, bias, width, start, chain, adjoint, offset, sizes } = affine;
   const read = known.facts[start];
   const g = gamma(matrix.rows + matrix.columns + chain.columns);
   const up = 1 + g;
-  const [size, sizeOfChain] = [magnitudes(matrix), magnitudes(chain)];
   const x = magnitude(before);
-  const sums = times(size, x, bias.map(Math.abs));
-  const width = largest(perRow(matrix, (row) => row.length));
+  const sums = times(sizes[0], x, bias.map(Math.abs));
   const own = lossOf(known, sums, g, width, largest(x) + largest(matrix.value));
-  const all = times(sizeOfChain, magnitude(read), offset.map(Math.abs));
+  const all = chain === matrix ? sums : times(sizes[1], magnitude(read), offset.map(Math.abs));
   const inherited = chain === matrix ? new Float64Array(matrix.columns) : before.loss;
-  const loss = times(size, inherited, own).map((lost, i) => (lost + 2 * g * all[i]) * up);
+  const loss = times(sizes[0], inherited, own).map((lost, i) => (lost + 2 * g * all[i]) * up);
 
   const nominal = times(chain, read.nominal, offset);
   const half = read.upper.map((high, i) => (high - read.lower[i]) / 2);
   const middle = times(chain, sum(read.lower, half), offset);
-  const reach = times(sizeOfChain, half);
+  const reach = times(sizes[1], half);
   const l1 = known.region.kind === 'l1' && start === 0;
-  const ball = perRow(chain, l1 ? largest : normUp).map((length) => length * read.radius * up);
+  const ball = perColumn(adjoint, l1 ? largest : normUp).map((length) => length * read.radius * up);
   const lower = nominal.map((n, i) => Math.max(middle[i] - reach[i], n - ball[i]));
   const upper = nominal.map((n, i) => Math.min(middle[i] + reach[i], n + ball[i]));
   const path = { ...read.path, norm: norm * read.path.norm * up, rest: norm * read.path.rest * up };

@@ -3,12 +3,12 @@ import { UnsupportedError } from '../errors.js';
 import type { GraphNode } from '../model/graph.js';
 import { type Shape, sizeOf } from '../tensor.js';
 
-/** Entries of row i are `column[k], value[k]` for start[i] <= k < start[i + 1]. */
+/** By columns, because many values are 0: entries of column j are `row[k], value[k]` for start[j] <= k < start[j + 1]. */
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
   readonly start: Int32Array;
-  readonly column: Int32Array;
+  readonly row: Int32Array;
   readonly value: Float64Array;
 }
 
@@ -22,12 +22,14 @@ const mostProducts = 2 ** 33;
 
 /** `A x + b`, in float64. */
 export function times(matrix: Matrix, x: Float64Array, b?: Float64Array): Float64Array {
-  const { rows, start, column, value } = matrix;
-  return new Float64Array(rows).map((_, i) => {
-    let sum = b?.[i] ?? 0;
-    for (let k = start[i]; k < start[i + 1]; k++) sum += value[k] * x[column[k]];
-    return sum;
-  });
+  const { rows, start, row, value } = matrix;
+  const y = b ? b.slice() : new Float64Array(rows);
+  for (let j = 0; j < x.length; j++) {
+    const factor = x[j];
+    const end = factor === 0 ? 0 : start[j + 1];
+    for (let k = start[j]; k < end; k++) y[row[k]] += factor * value[k];
+  }
+  return y;
 }
 
 /** `|A|`. */
@@ -35,33 +37,31 @@ export function magnitudes(matrix: Matrix): Matrix {
   return { ...matrix, value: matrix.value.map(Math.abs) };
 }
 
-/** What `measure` makes of the entries of each row. */
-export function perRow({ rows, start, value }: Matrix, measure: (row: Float64Array) => number): Float64Array {
-  return new Float64Array(rows).map((_, i) => measure(value.subarray(start[i], start[i + 1])));
+/** What `measure` makes of the entries of each column. */
+export function perColumn(matrix: Matrix, measure: (entries: Float64Array) => number): Float64Array {
+  const { columns, start, value } = matrix;
+  return new Float64Array(columns).map((_, j) => measure(value.subarray(start[j], start[j + 1])));
 }
 
 /** `A^T`. */
-export function transpose({ rows, columns, start, column, value }: Matrix): Matrix {
+export function transpose({ rows, columns, start, row, value }: Matrix): Matrix {
   return fromEntries(columns, rows, (put) => {
-    for (let i = 0; i < rows; i++) {
-      for (let k = start[i]; k < start[i + 1]; k++) put(column[k], i, value[k]);
+    for (let j = 0; j < columns; j++) {
+      for (let k = start[j]; k < start[j + 1]; k++) put(j, row[k], value[k]);
     }
   });
 }
 
-/** The matrix `A B`, in float64, its rows in the order of their columns; undefined where it would be too large. */
+/** The matrix `A B`, in float64, its columns in the order of their rows; undefined where it would be too large. */
 export function product(a: Matrix, b: Matrix): Matrix | undefined {
-  const size = a.rows * b.columns;
-  const products = a.column.reduce((sum, j) => sum + b.start[j + 1] - b.start[j], 0);
+  const size = Math.max(a.rows, a.columns) * b.columns;
+  const products = b.row.reduce((sum, i) => sum + a.start[i + 1] - a.start[i], 0);
   if (Math.min(products, size) > mostEntries || Math.max(products, size) > mostProducts) return undefined;
   return fromEntries(a.rows, b.columns, (put) => {
-    for (let i = 0; i < a.rows; i++) {
-      const sums = new Float64Array(b.columns);
-      for (let k = a.start[i]; k < a.start[i + 1]; k++) {
-        const [j, factor] = [a.column[k], a.value[k]];
-        for (let l = b.start[j]; l < b.start[j + 1]; l++) sums[b.column[l]] += factor * b.value[l];
-      }
-      sums.forEach((sum, j) => sum !== 0 && put(i, j, sum));
+    for (let j = 0; j < b.columns; j++) {
+      const column = new Float64Array(b.rows);
+      for (let k = b.start[j]; k < b.start[j + 1]; k++) column[b.row[k]] = b.value[k];
+      times(a, column).forEach((sum, i) => sum !== 0 && put(i, j, sum));
     }
   });
 }
@@ -106,13 +106,14 @@ function convolution(node: Extract<AffineNode, { op: 'conv' }>, from: Shape, put
 
 /** `entries` is called twice: to count, then to fill. */
 function fromEntries(rows: number, columns: number, entries: (put: Put) => void): Matrix {
-  const start = new Int32Array(rows + 1);
-  entries((row) => void start[row + 1]++);
-  for (let i = 0; i < rows; i++) start[i + 1] += start[i];
-  const [next, column, value] = [start.slice(), new Int32Array(start[rows]), new Float64Array(start[rows])];
-  entries((row, at, entry) => {
-    column[next[row]] = at;
-    value[next[row]++] = entry;
+  const start = new Int32Array(columns + 1);
+  entries((_, at) => void start[at + 1]++);
+  for (let j = 0; j < columns; j++) start[j + 1] += start[j];
+  const [next, row] = [start.slice(), new Int32Array(start[columns])];
+  const value = new Float64Array(row.length);
+  entries((i, at, entry) => {
+    row[next[at]] = i;
+    value[next[at]++] = entry;
   });
-  return { rows, columns, start, column, value };
+  return { rows, columns, start, row, value };
 }

@@ -6,8 +6,9 @@
  */
 import type { Graph, GraphNode } from '../model/graph.js';
 import { type Shape, sizeOf } from '../tensor.js';
-import { checked } from './arithmetic.js';
-import { type AffineNode, type Matrix, matrixOf, product, times, transpose } from './matrix.js';
+import { checked, largest } from './arithmetic.js';
+import type { AffineNode, Matrix } from './matrix.js';
+import { magnitudes, matrixOf, perColumn, product, times, transpose } from './matrix.js';
 
 /** One node of the graph; those that only reshape are left out, and seen through. */
 export interface Layer {
@@ -25,14 +26,17 @@ export interface Layer {
 }
 
 export interface Affine {
-  /** As stored. */
+  /** As stored, and the most entries of a row. */
   readonly matrix: Matrix;
   readonly bias: Float64Array;
+  readonly width: number;
   /** The layer that the chain reads, its composition `chain x + offset`, and what coefficients go back by. */
   readonly start: number;
   readonly chain: Matrix;
   readonly adjoint: Matrix;
   readonly offset: Float64Array;
+  /** Absolute values of `matrix` and `chain`. */
+  readonly sizes: readonly Matrix[];
 }
 
 /** @throws UnsupportedError or CertificateError for weights that the checker does not compute with. */
@@ -67,5 +71,7 @@ function affineOf(node: AffineNode, shape: Shape, from: number, layers: readonly
   const chain = joined ?? matrix;
   const offset = joined ? times(matrix, before.offset, bias) : bias;
   for (const values of [matrix.value, bias, chain.value, offset]) checked(values, `node '${node.name}'`);
-  return { matrix, bias, start, chain, adjoint: transpose(chain), offset };
+  const width = largest(perColumn(transpose(matrix), (entries) => entries.length));
+  const sizes = [magnitudes(matrix), magnitudes(chain)];
+  return { matrix, bias, width, start, chain, adjoint: transpose(chain), offset, sizes };
 }

@@ -1,5 +1,6 @@
 /** Spectral norms that certificates claim: guessed here, proven by the checker. */
-import { type Matrix, times } from '../certificate/matrix.js';
+import { largest } from '../certificate/arithmetic.js';
+import { type Matrix, perColumn, times } from '../certificate/matrix.js';
 import type { CertificateChecker } from '../certificate/index.js';
 import type { Affine } from '../certificate/network.js';
 import { CertificateError } from '../errors.js';
@@ -15,26 +16,21 @@ const mostSteps = 200;
 export function claimNorms(checker: CertificateChecker): number[] {
   return checker.layers.map(({ affine }, at) => {
     if (!affine) return 0;
-    const { chain } = affine;
     const guess = Math.sqrt(largestEigenvalue(affine));
     const claimed = (slack: number): number => guess * (1 + slack) + 1e-100;
     const proven = (slack: number): boolean => checker.provesNorm(at, claimed(slack));
     if (proven(1e-7)) return claimed(1e-7);
     // Where even twice the guess is not proven, the layer is too large to factor, and every attempt takes long.
     if (proven(1)) return claimed([4e-7, 1.6e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1].find(proven)!);
-    const simple = Math.sqrt(largestSum(chain, 'row') * largestSum(chain, 'column'));
+    const simple = Math.sqrt(largestSum(affine.adjoint) * largestSum(affine.chain));
     const claim = simple * (1 + 1e-9) + 1e-100;
     if (checker.provesNorm(at, claim)) return claim;
     throw new CertificateError(`no bound on the norm of the chain at node ${at} could be proven`);
   });
 }
 
-function largestSum({ rows, columns, start, column, value }: Matrix, of: 'row' | 'column'): number {
-  const sums = new Float64Array(of === 'row' ? rows : columns);
-  for (let i = 0; i < rows; i += 1) {
-    for (let k = start[i]; k < start[i + 1]; k += 1) sums[of === 'row' ? i : column[k]] += Math.abs(value[k]);
-  }
-  return sums.reduce((most, sum) => Math.max(most, sum), 0);
+function largestSum(matrix: Matrix): number {
+  return largest(perColumn(matrix, (entries) => entries.reduce((sum, entry) => sum + Math.abs(entry), 0)));
 }
 
 /** The largest eigenvalue of A A^T, from below, by the Lanczos method. */
