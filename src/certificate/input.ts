@@ -1,6 +1,6 @@
 /** The term of the input: its minimum over the region, where it may also pay for the ball of the first ReLU. */
 import { gamma, largest, lowerSum, normUp, squareSum, tiny } from './arithmetic.js';
-import type { Problem } from './facts.js';
+import type { Problem, Region } from './facts.js';
 import { times } from './matrix.js';
 
 /**
@@ -10,7 +10,7 @@ import { times } from './matrix.js';
  * With any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and
  * the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or g
  * as far as a price goes, to the other side of which the box is cheaper. For an l1 ball with the price p that is from -p
- * to p, and the best p is found here. For the price lambda of another ball it is from -lambda upper to -lambda lower:
+ * to p, and the best p follows from g. For the price lambda of another ball it is from -lambda upper to -lambda lower:
  * a = -lambda d for the minimiser d of g d + lambda / 2 d^2 over the box.
  */
 export function inputMinimum(
@@ -21,32 +21,31 @@ export function inputMinimum(
   paid: number,
 ): number {
   const { kind, center, eps, lower, upper, radius } = known.region;
-  const part = (price: number): Float64Array =>
-    g.map((slope, i) => {
-      const [low, high] = kind === 'l1' ? [-1, 1] : [lower[i], upper[i]];
-      return Math.min(Math.max(slope, -price * high), -price * low);
-    });
+  const price = kind === 'l1' ? l1Price(known.region, g) : lambda;
+  const part = g.map((slope, i) => {
+    const [low, high] = kind === 'l1' ? [-1, 1] : [lower[i], upper[i]];
+    return Math.min(Math.max(slope, -price * high), -price * low);
+  });
   const byBox = (a: Float64Array): number[] =>
     Array.from(g, (slope, i) => Math.min((slope - a[i]) * lower[i], (slope - a[i]) * upper[i]));
   const byBall = (a: Float64Array): number =>
     -(kind === 'l1' ? eps * largest(a) : radius * normUp(a)) * (1 + gamma(3));
   const apart = (a: Float64Array): number => lowerSum([...byBox(a), byBall(a)]);
-  const cut = part(kind === 'l1' ? leastAt((price) => -apart(part(price)), 0, largest(g)) : lambda);
-  const a = apart(cut) > apart(g) ? cut : g;
+  const a = apart(part) > apart(g) ? part : g;
   const alone = byBall(a) - 0.5 * paid * radius * radius * (1 + gamma(3));
   const together = -0.5 * coupled(known, a, at, paid);
   // The gamma in lowerSum also pays for the rounding of g - a, and of the two terms of `alone`.
   return lowerSum([...g.map((slope, i) => slope * center[i]), ...byBox(a), Math.max(alone, together)]);
 }
 
-/** Close to where a function that first falls, then rises is least, by golden section. */
-function leastAt(value: (x: number) => number, from: number, to: number): number {
-  for (let step = 0; step < 60; step++) {
-    const [left, right] = [from + 0.382 * (to - from), to - 0.382 * (to - from)];
-    if (value(left) < value(right)) to = right;
-    else from = left;
+/** Where the budget eps of the fractional knapsack runs out: the best price, but any is sound. */
+function l1Price({ eps, lower, upper }: Region, g: Float64Array): number {
+  let left = eps;
+  for (const i of Array.from(g.keys()).sort((j, k) => Math.abs(g[k]) - Math.abs(g[j]))) {
+    left -= g[i] > 0 ? -lower[i] : upper[i];
+    if (left <= 0) return Math.abs(g[i]);
   }
-  return to;
+  return 0;
 }
 
 /**
@@ -79,7 +78,7 @@ function coupled({ layers, norms, region }: Problem, a: Float64Array, at: number
   const there = times(chain, a);
   const [m0, m1] = [squareSum(a) + tiny, lambda * squareSum(there)];
   const m2 = lambda * lambda * squareSum(times(adjoint, there));
-  // The best t, that of the Gauss-Radau rule with a node at h; then the best mu, of a function that is convex.
+  // The best t, that of the Gauss-Radau rule with a node at h; then the best mu, by golden section: the bound is convex.
   const gap = h * m0 - m1;
   const t = gap > 0 ? Math.min(Math.max((h * m1 - m2) / gap, 0), h) : 0;
   const n1 = m1 - t * m0 + 6 * e * (h + t) * m0;
@@ -89,5 +88,11 @@ function coupled({ layers, norms, region }: Problem, a: Float64Array, at: number
     const inverse = p * (m0 * (1 + 6 * e) + p * (n1 + n2 / (mu - h)));
     return mu > h && mu < Infinity ? (inverse + mu * radius * radius) * (1 + gamma(3)) : Infinity;
   };
-  return bound(leastAt(bound, h, h + Math.sqrt(m0) / radius));
+  let [from, to] = [h, h + Math.sqrt(m0) / radius];
+  for (let step = 0; step < 60; step++) {
+    const [left, right] = [from + 0.382 * (to - from), to - 0.382 * (to - from)];
+    if (bound(left) < bound(right)) to = right;
+    else from = left;
+  }
+  return bound(to);
 }
