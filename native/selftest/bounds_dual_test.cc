@@ -177,7 +177,7 @@ const Test stillTest("dual: a row held still repeats itself", [](Context& contex
   Random& random = context.random;
   int moved = 0;
   eachCase(random, [&](const Case& each) {
-    if (!each.preset.climbs) return;
+    if (!each.preset.climbs || choose(random, 0, 2) > 0) return;
     const ReadyImages ready(each.network, backend, each.region, each.region.kind != InputKind::box);
     ReadyRows rows(random, ready.images, backend, 1, each.preset);
     RowValues still(backend, 1);
@@ -204,7 +204,7 @@ const Test stillTest("dual: a row held still repeats itself", [](Context& contex
                   each.name + ": the same multipliers");
     if (std::isfinite(value[1])) moved += again[1] != value[1];
   });
-  context.check(moved > 20, "other rows move on");
+  context.check(moved > 3, "other rows move on");
 });
 
 // phi over a box is at least phi over all of R, with the ball's multiplier 0 it is CROWN's, and no ball is
