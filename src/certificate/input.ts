@@ -4,22 +4,15 @@ import type { Problem, Region } from './facts.js';
 import { times } from './matrix.js';
 
 /**
- * A lower bound of `g^T x - paid / 2 || C d ||^2 / norm^2` over the region, d = x - centre, C the chain that leads
- * from the input to layer `at` (if paid > 0), norm its proven norm.
+ * A lower bound of `g^T x - m / 2 || C d ||^2 / norm^2` over the region, d = x - centre, C the chain that leads from
+ * the input to layer `at` (if m > 0), norm its proven norm.
  *
- * With any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and
- * the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or g
+ * With any vector a, g^T d = (g - a)^T d + a^T d. The first term has its minimum over the box, and the second is at least -radius || a ||, and in an l1 ball -eps max |a|. So a is what the ball pays for: all of g, or g
  * as far as a price goes, to the other side of which the box is cheaper. For an l1 ball with the price p that is from -p
  * to p, and the best p follows from g. For the price lambda of another ball it is from -lambda upper to -lambda lower:
  * a = -lambda d for the minimiser d of g d + lambda / 2 d^2 over the box.
  */
-export function inputMinimum(
-  known: Problem,
-  g: Float64Array,
-  lambda: number,
-  at: number,
-  paid: number,
-): number {
+export function inputMinimum(known: Problem, g: Float64Array, lambda: number, at: number, m: number): number {
   const { kind, center, eps, lower, upper, radius } = known.region;
   const price = kind === 'l1' ? l1Price(known.region, g) : lambda;
   const part = g.map((slope, i) => {
@@ -32,8 +25,8 @@ export function inputMinimum(
     -(kind === 'l1' ? eps * largest(a) : radius * normUp(a)) * (1 + gamma(3));
   const apart = (a: Float64Array): number => lowerSum([...byBox(a), byBall(a)]);
   const a = apart(part) > apart(g) ? part : g;
-  const alone = byBall(a) - 0.5 * paid * radius * radius * (1 + gamma(3));
-  const together = -0.5 * coupled(known, a, at, paid);
+  const alone = byBall(a) - 0.5 * m * radius * radius * (1 + gamma(3));
+  const together = -0.5 * coupled(known, a, at, m);
   // The gamma in lowerSum also pays for the rounding of g - a, and of the two terms of `alone`.
   return lowerSum([...g.map((slope, i) => slope * center[i]), ...byBox(a), Math.max(alone, together)]);
 }
