@@ -8,12 +8,16 @@ namespace bulwark {
 
 namespace {
 
+/// Steps that have rates of their own; who asks for more means until the time ends.
+constexpr int kRated = 1 << 15;
+constexpr int kMostSteps = 1 << 24;
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
 
 /// Adam's two factors by step, as in AscentRows.
 std::vector<float> ratesOf(const AscentOptions& options, int lanes) {
-  std::vector<float> rates(2 * static_cast<size_t>(options.iterations + 1), 0.0f);
-  for (int t = 1; t <= options.iterations; ++t) {
+  const int rated = std::min(options.iterations, kRated);
+  std::vector<float> rates(2 * static_cast<size_t>(rated + 1), 0.0f);
+  for (int t = 1; t <= rated; ++t) {
     rates[2 * t] =
         static_cast<float>(options.learningRate * std::pow(options.decay, t - 1) / (1 - std::pow(kBeta1, t)));
     rates[2 * t + 1] = static_cast<float>(1 / (1 - std::pow(kBeta2, t)));
@@ -47,7 +51,8 @@ Ledger::Ledger(DualBatch& batch, Backend& backend, const AscentOptions& options)
   rows_.taken = part(taken_);
   rows_.recalled = part(recalled_);
   rows_.settled = part(settled_);
-  rows_.iterations = options.iterations;
+  rows_.rated = std::min(options.iterations, kRated);
+  rows_.iterations = std::min(options.iterations, kMostSteps);
   rows_.keepsBest = options.keepsBest;
   backend_.write(rates.data(), rows_.rates);
   for (size_t r = 0; r < size_; ++r) retire(static_cast<int>(r));

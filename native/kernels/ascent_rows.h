@@ -19,8 +19,9 @@ struct AscentRows {
   Rows improved;           // out: 1 where this evaluation gave the best bound so far
   Rows recalled, settled;  // 1 or 0; recalled: goes back to its best iterate now
   Rows step, correction;   // out: of the next step (see Adam); 0 where none is taken
-  Rows rates;              // in: step and correction of step t at 2t and 2t + 1; from 1 to `iterations`
-  int iterations = 0;
+  Rows rates;              // in: step and correction of step t at 2t and 2t + 1, from 1 to `rated`
+  int rated = 0;           // later steps go on with the last
+  int iterations = 0;      // at most 2^24: `taken` counts in float32
   bool keepsBest = false;
 };
 
@@ -39,8 +40,9 @@ BULWARK_ANYWHERE inline void judgeRow(const AscentRows& rows, size_t row) {
     if (!recalled && (proven || last)) rows.settled.data[row] = 1;
     if (!proven && !last) {
       rows.taken.data[row] = static_cast<float>(taken + 1);
-      step = rows.rates.data[2 * (taken + 1)];
-      correction = rows.rates.data[2 * (taken + 1) + 1];
+      const int rate = atMostOf(taken + 1, rows.rated);
+      step = rows.rates.data[2 * rate];
+      correction = rows.rates.data[2 * rate + 1];
     }
   }
   rows.improved.data[row] = improved ? 1.0f : 0.0f;

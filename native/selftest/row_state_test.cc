@@ -295,6 +295,7 @@ const Test judgeTest("rows: how rows stand, step by step", [](Context& context, 
                           .step = step.device(),
                           .correction = correction.device(),
                           .rates = rates.device(),
+                          .rated = kIterations - 1,
                           .iterations = kIterations,
                           .keepsBest = keepsBest};
     std::vector<Books> books(value.host.size());
@@ -331,8 +332,9 @@ const Test judgeTest("rows: how rows stand, step by step", [](Context& context, 
         context.check((recalled.host[row] != 0) == back, "recalled");
         context.check((settled.host[row] != 0) == book.settled, "settled");
         context.check(static_cast<int>(taken.host[row]) == (book.here ? book.taken : -1), "taken");
-        const float first = moves ? rates.host[2 * book.taken] : 0.0f;
-        const float second = moves ? rates.host[2 * book.taken + 1] : 0.0f;
+        const int rate = std::min(book.taken, kIterations - 1);
+        const float first = moves ? rates.host[2 * rate] : 0.0f;
+        const float second = moves ? rates.host[2 * rate + 1] : 0.0f;
         context.check(step.host[row] == first && correction.host[row] == second, "the next step");
       }
     }
