@@ -166,6 +166,34 @@ export interface NativeAttackResult {
   point: Float64Array;
 }
 
+/** A question as src/problem/problem.ts has it. */
+export interface NativeProblem {
+  lower: Float64Array;
+  upper: Float64Array;
+  rowCount: number;
+  c: Float64Array;
+  d: Float64Array;
+  /** Term after term: how many rows it has, then these. */
+  terms: Int32Array;
+}
+
+/** Branch and bound on the inputs under way; see {@link NativeEngine.advance}. */
+export interface NativeInputSearch {
+  readonly kind?: 'inputSearch';
+}
+
+export interface NativeInputSearchReport {
+  /**
+   * `'refuted'`: proven that no problem has a counterexample. `'stuck'`: no open box can be bisected any more;
+   * `'full'`: there are too many of them.
+   */
+  state: 'open' | 'refuted' | 'stuck' | 'full';
+  /** Points at which a term of a problem looks true in float64. */
+  candidates: { problem: number; x: Float64Array }[];
+  /** Bounded so far. */
+  boxes: number;
+}
+
 export interface NativeNorm {
   /** Name of the (last) node behind the operator. */
   name: string;
@@ -237,6 +265,15 @@ export interface NativeEngine {
    * affine nodes are folded into one operator and share one norm.
    */
   norms(network: NativeNetwork, control: NativeControl): Promise<NativeNorm[]>;
+  /**
+   * Takes a search on by at most `rounds` batches of boxes, or up to the first candidates, or for `timeLimit`
+   * seconds (0: no limit). One call at a time on one search.
+   */
+  advance(
+    search: NativeInputSearch,
+    options: { rounds: number; timeLimit: number },
+    control: NativeControl,
+  ): Promise<NativeInputSearchReport>;
   /** Frees the threads; later calls reject. */
   close(): void;
 }
@@ -347,6 +384,11 @@ export interface NativeDevice {
 export interface NativeBinding {
   createNetwork(nodes: readonly GraphNode[]): NativeNetwork;
   createEngine(options: { threads: number; device: 'cpu' | 'cuda' }): NativeEngine;
+  createInputSearch(
+    network: NativeNetwork,
+    problems: readonly NativeProblem[],
+    options: { assurance: Exclude<NativeAssurance, 'none'> },
+  ): NativeInputSearch;
   createCancelToken(): NativeCancelToken;
   createDense(options: { threads: number }): NativeDense;
   /** Instruction sets this CPU can run, best first, e.g. `['avx512', 'avx2', 'portable']`. */

@@ -5,20 +5,12 @@
 #include <thread>
 
 #include "addon/arguments.h"
-#include "addon/instance.h"
+#include "addon/input_search_object.h"
 #include "kernels/cuda.h"
 
 namespace bulwark::addon {
 
 namespace {
-
-SharedModel modelArgument(const Napi::CallbackInfo& info) {
-  const Napi::Object object = objectArgument(info, 0, "network");
-  if (!object.InstanceOf(instanceOf(info.Env()).network.Value())) {
-    throw argumentError(info.Env(), "network: expected a network of createNetwork()");
-  }
-  return Napi::ObjectWrap<NetworkObject>::Unwrap(object)->model();
-}
 
 /// Engines of one process share a GPU's memory and the plans that lie there.
 std::shared_ptr<Device> deviceOf(const std::string& kind) {
@@ -52,7 +44,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
        InstanceMethod<&EngineObject::bounds>("bounds"), InstanceMethod<&EngineObject::search>("search"),
        InstanceMethod<&EngineObject::attack>("attack"), InstanceMethod<&EngineObject::norms>("norms"),
        InstanceMethod<&EngineObject::classCounts>("classCounts"),
-       InstanceMethod<&EngineObject::close>("close")});
+       InstanceMethod<&EngineObject::advance>("advance"), InstanceMethod<&EngineObject::close>("close")});
 }
 
 SharedEngine EngineObject::open(Napi::Env env) const {
@@ -86,6 +78,10 @@ Napi::Value EngineObject::classCounts(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::norms(const Napi::CallbackInfo& info) {
   return PromiseWorker::start(normsWork(info, modelArgument(info), open(info.Env())));
+}
+
+Napi::Value EngineObject::advance(const Napi::CallbackInfo& info) {
+  return PromiseWorker::start(advanceWork(info, open(info.Env())));
 }
 
 void EngineObject::close(const Napi::CallbackInfo&) { engine_.reset(); }

@@ -23,6 +23,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value attack(const Napi::CallbackInfo& info);
   Napi::Value norms(const Napi::CallbackInfo& info);
   Napi::Value classCounts(const Napi::CallbackInfo& info);
+  Napi::Value advance(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   /// The engine, or ERR_CLOSED.

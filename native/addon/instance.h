@@ -7,7 +7,7 @@
 namespace bulwark::addon {
 
 struct Instance {
-  Napi::FunctionReference network, engine, cancelToken, dense;
+  Napi::FunctionReference network, engine, cancelToken, dense, inputSearch;
 };
 
 inline Instance& instanceOf(Napi::Env env) { return *env.GetInstanceData<Instance>(); }

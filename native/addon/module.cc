@@ -12,6 +12,7 @@
 #include "addon/cancel_token.h"
 #include "addon/dense_object.h"
 #include "addon/engine_object.h"
+#include "addon/input_search_object.h"
 #include "addon/instance.h"
 #include "addon/network_object.h"
 #include "kernels/cuda.h"
@@ -20,11 +21,12 @@ namespace bulwark::addon {
 
 namespace {
 
-/// createX(argument) = new X(argument).
+/// createX(...) = new X(...).
 template <Napi::FunctionReference Instance::* constructor>
 Napi::Value create(const Napi::CallbackInfo& info) {
-  return (instanceOf(info.Env()).*constructor)
-      .New(info.Length() > 0 ? std::vector<napi_value>{info[0]} : std::vector<napi_value>{});
+  std::vector<napi_value> arguments;
+  for (size_t i = 0; i < info.Length(); ++i) arguments.push_back(info[i]);
+  return (instanceOf(info.Env()).*constructor).New(arguments);
 }
 
 Napi::Value instructionSets(const Napi::CallbackInfo& info) {
@@ -77,6 +79,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   instance->engine = Napi::Persistent(EngineObject::define(env));
   instance->cancelToken = Napi::Persistent(CancelToken::define(env));
   instance->dense = Napi::Persistent(DenseObject::define(env));
+  instance->inputSearch = Napi::Persistent(InputSearchObject::define(env));
   env.SetInstanceData(instance);
   stayLoaded(env);
 
@@ -84,6 +87,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createNetwork", Napi::Function::New(env, create<&Instance::network>, "createNetwork"));
   exports.Set("createEngine", Napi::Function::New(env, create<&Instance::engine>, "createEngine"));
   exports.Set("createDense", Napi::Function::New(env, create<&Instance::dense>, "createDense"));
+  exports.Set("createInputSearch",
+              Napi::Function::New(env, create<&Instance::inputSearch>, "createInputSearch"));
   exports.Set("createCancelToken",
               Napi::Function::New(env, create<&Instance::cancelToken>, "createCancelToken"));
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets, "instructionSets"));

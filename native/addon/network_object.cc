@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "addon/arguments.h"
+#include "addon/instance.h"
 
 namespace bulwark::addon {
 
@@ -105,6 +106,14 @@ std::optional<ProofModel> Model::proof(bool balls, const StopCheck& stop, const 
   const int output = static_cast<int>(exact.nodes.size()) - 1;
   return ProofModel{*proof, positions(exact.order(0), inputOrder),
                     positions(exact.order(output), outputOrder)};
+}
+
+std::shared_ptr<const Model> modelArgument(const Napi::CallbackInfo& info) {
+  const Napi::Object object = objectArgument(info, 0, "network");
+  if (!object.InstanceOf(instanceOf(info.Env()).network.Value())) {
+    throw argumentError(info.Env(), "network: expected a network of createNetwork()");
+  }
+  return Napi::ObjectWrap<NetworkObject>::Unwrap(object)->model();
 }
 
 NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {

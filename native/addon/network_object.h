@@ -54,4 +54,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   std::shared_ptr<const Model> model_;
 };
 
+/// Of the call's first argument.
+std::shared_ptr<const Model> modelArgument(const Napi::CallbackInfo& info);
+
 }  // namespace bulwark::addon

@@ -45,35 +45,33 @@ double clippedL1(const InputSet& set, int lane, const double* g, double mu, doub
   return below(sum - up(mu * set.eps + upSum(magnitude) * rounding));
 }
 
-}  // namespace
+struct SetValues {
+  const double *center, *lower, *upper, *reach;
+};
 
-void inputMinimum(const KernelTable& kernels, const LaneImages& images, const double* g, const double* lambda,
-                  double slack, double* minimum) {
-  const bool ball = images[0].input().kind != InputKind::box;
+/// setOf(lane): the lane's set.
+template <class SetOf>
+void minimumOver(const KernelTable& kernels, const SetOf& setOf, bool own, const SetValues& values,
+                 const double* g, const double* lambda, double slack, double* minimum) {
+  const bool ball = setOf(0).kind != InputKind::box;
   alignas(64) double used[kLanes], inverse[kLanes];
   alignas(64) double boxed[kLanes], boxedMagnitude[kLanes], linear[kLanes], linearMagnitude[kLanes],
       squares[kLanes], largest[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) {
-    used[lane] = ball ? lambda[lane] : 0;
+    used[lane] = ball && lambda ? lambda[lane] : 0;
     inverse[lane] = 1 / used[lane];
   }
-  const auto values = [&](std::vector<double> InputSet::* member) {
-    return images.values(
-        [&](const ImageFacts& image) -> const std::vector<double>& { return image.input().*member; });
-  };
-  const LaneValues center = values(&InputSet::center), lower = values(&InputSet::lower),
-                   upper = values(&InputSet::upper), reach = values(&InputSet::reach);
-  const size_t size = images[0].input().center.size();
-  kernels.input({static_cast<int>(size), images.own(), g, used, inverse, center.data, lower.data, upper.data,
-                 reach.data, boxed, boxedMagnitude, linear, linearMagnitude, squares, largest});
+  const size_t size = setOf(0).center.size();
+  kernels.input({static_cast<int>(size), own, g, used, inverse, values.center, values.lower, values.upper,
+                 values.reach, boxed, boxedMagnitude, linear, linearMagnitude, squares, largest});
   for (int lane = 0; lane < kLanes; ++lane) {
-    const InputSet& set = images[lane].input();
-    const double square = up(set.eps * set.eps);
+    const InputSet& set = setOf(lane);
     // ||x - center||_2 <= eps in an l1 ball too.
+    const double square = up(set.eps * set.eps);
     double best = below(boxed[lane] - up(0.5 * used[lane] * square + upSum(boxedMagnitude[lane]) * slack));
-    const double count = static_cast<double>(size);
-    const double norm = up(std::sqrt(squares[lane] * (1 + slack) * kUp + count * kTiny));
     if (ball) {
+      const double count = static_cast<double>(size);
+      const double norm = up(std::sqrt(squares[lane] * (1 + slack) * kUp + count * kTiny));
       const double reaching = set.kind == InputKind::l2 ? norm : largest[lane];
       const double whole =
           below(linear[lane] - up(reaching * set.eps + upSum(linearMagnitude[lane]) * slack));
@@ -85,6 +83,29 @@ void inputMinimum(const KernelTable& kernels, const LaneImages& images, const do
     }
     minimum[lane] = best;
   }
+}
+
+}  // namespace
+
+void inputMinimum(const KernelTable& kernels, const LaneImages& images, const double* g, const double* lambda,
+                  double slack, double* minimum) {
+  const auto values = [&](std::vector<double> InputSet::* member) {
+    return images.values(
+        [&](const ImageFacts& image) -> const std::vector<double>& { return image.input().*member; });
+  };
+  const LaneValues center = values(&InputSet::center), lower = values(&InputSet::lower),
+                   upper = values(&InputSet::upper), reach = values(&InputSet::reach);
+  const auto setOf = [&](int lane) -> const InputSet& { return images[lane].input(); };
+  minimumOver(kernels, setOf, images.own(), {center.data, lower.data, upper.data, reach.data}, g, lambda,
+              slack, minimum);
+}
+
+void inputMinimum(const KernelTable& kernels, const InputSet& set, const double* g, double slack,
+                  double* minimum) {
+  const auto setOf = [&](int) -> const InputSet& { return set; };
+  minimumOver(kernels, setOf, false,
+              {set.center.data(), set.lower.data(), set.upper.data(), set.reach.data()}, g, nullptr, slack,
+              minimum);
 }
 
 }  // namespace bulwark::proof

@@ -11,5 +11,7 @@ namespace bulwark::proof {
 /// objective. Any such bound holds, so the largest of those that apply is taken.
 void inputMinimum(const KernelTable&, const LaneImages&, const double* g, const double* lambda, double slack,
                   double* minimum);
+/// The same where one set is that of all lanes, without a ball's multiplier.
+void inputMinimum(const KernelTable&, const InputSet&, const double* g, double slack, double* minimum);
 
 }  // namespace bulwark::proof

@@ -59,15 +59,22 @@ struct ReluCall {
   double *sum, *magnitude;  // [lane], added to
 };
 
-/// Rigorous minima of c relu(z) - v z with CROWN's slopes, v = fl(s c): s = 1 or 0 where the box says the
-/// sign of z; else u / (u - l) where c < 0, and 0 or 1, whichever is nearer, where not. One image has all
-/// lanes.
+/// v = s c in place of c, and rigorous minima of c relu(z) - v z, for neurons with slopes s of their own, one
+/// for c < 0 and one for c >= 0. A slope of 1 with a box [0, 0]: v = c, and the minimum is 0.
 struct CrownCall {
   int features;
-  const double* c;
-  double* v;                            // out
-  const double *lower, *upper, *reach;  // as in ReluCall
-  double *sum, *magnitude;              // [lane], added to
+  double* c;                            // in, and out
+  const double *lower, *upper, *reach;  // lower <= 0 <= upper; reach = max(|lower|, |upper|)
+  const double *slopeBelow, *slopeAbove;
+  double *sum, *magnitude;  // [lane], added to
+};
+
+/// [plane][output][lane] = weights [tile of kTile outputs][input][kTile] times [plane][input][lane].
+struct PlanesCall {
+  int outputs, inputs, planes;
+  const double* weights;
+  const double* in;
+  double* out;
 };
 
 /// The sums that bounds over the input need.
@@ -135,6 +142,7 @@ struct KernelTable {
   void (*product)(const ProductPlan&, int blocks, const double* const* in, double* const* out);
   /// For kMixedLanes: A in the first half of them, |A| in the second.
   void (*mixedProduct)(const ProductPlan&, const double* in, double* out);
+  void (*planes)(const PlanesCall&);
   void (*spread)(const SpreadCall&);
   void (*box)(const BoxCall&);
   void (*reach)(const ReachCall&);

@@ -29,6 +29,7 @@ PROOF_INLINE V fact(const double* values, int i, int part) {
 
 #include "proof/boxes.inl"
 #include "proof/minima.inl"
+#include "proof/planes.inl"
 #include "proof/products.inl"
 
 // --- sums ---
@@ -103,5 +104,5 @@ static void accumulateOf(int features, bool own, const double* from, double* int
     (own ? accumulate<true> : accumulate<false>)(features, part, from, into, weight, magnitude);
 }
 
-const KernelTable table = {productOf, mixedProductOf, spreadOf, boxOf,     reachOf, reluOf,
+const KernelTable table = {productOf, mixedProductOf, planesOf, spreadOf,  boxOf,   reachOf,     reluOf,
                            crownOf,   inputOf,        splitOf,  squaresOf, weighOf, accumulateOf};

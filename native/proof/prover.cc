@@ -145,7 +145,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
       const size_t at = block - begin;
       for (size_t lane = 0; lane < blocks[block].size(); ++lane)
         rows[at][lane] = &claims[blocks[block][lane]];
-      walks.push_back({{rows[at], blocks[block].size()}, proven[at], {}});
+      walks.push_back({{rows[at], blocks[block].size()}, proven[at]});
     }
     walkBack(network_, images_, kernels_, walks, buffers[worker]);
     for (size_t block = begin; block < end; ++block) {

@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "kernels/thread_pool.h"
+#include "proof/crown_walk.h"
 #include "proof/facts.h"
-#include "proof/walk.h"
 
 namespace bulwark::proof {
 
@@ -42,6 +42,9 @@ class Prover {
   int images() const { return static_cast<int>(images_.size()); }
   /// Not of an image that `stop` left underived.
   const ImageFacts& image(int index) const { return *images_[index]; }
+
+  /// Hands over what is known of an image, about which nothing can be asked any more.
+  std::unique_ptr<ImageFacts> take(int index) { return std::move(images_[index]); }
 
   /// A proven lower bound for every claim: row^T y + constant >= bound in the arithmetic asked for. -infinity
   /// where nothing can be said (a number that is not finite, a negative lambda); infinity where a claim's

@@ -35,13 +35,12 @@ class Walk {
         images_(claims_, images, buffers),
         kernels_(kernels),
         buffers_(buffers),
-        byBox_(!claims_[0]->multipliers),
         below_(network.relusBelow(claims_[0]->target)),
         target_(network.targetNode(claims_[0]->target)),
         layer_(static_cast<int>(below_.size())),
         signal_(target_ + 1) {
-    if (!byBox_) payment_.assign(network.relus().size(), {});
-    if (!byBox_) findCoupled();
+    payment_.assign(network.relus().size(), {});
+    findCoupled();
     start();
   }
 
@@ -60,11 +59,7 @@ class Walk {
         break;
       default:
         --layer_;
-        if (byBox_) {
-          passReluByBox(id, node.inputs[0]);
-        } else {
-          passRelu(id, node.inputs[0], below_[layer_], layer_);
-        }
+        passRelu(id, node.inputs[0], below_[layer_], layer_);
     }
     signal_[id].reset();
   }
@@ -86,7 +81,7 @@ class Walk {
   /// At the input: its minimum, a ball that it may pay counted by its radius.
   void reachInput() {
     const bool sloped = !claims_[0]->inputSlope.empty();
-    if (!signal_[0] && (sloped || !block_.affine.empty())) {
+    if (!signal_[0] && sloped) {
       signal_[0] = lanesFor(0);
       std::fill_n(signal_[0].get(), static_cast<size_t>(network_.size(0)) * kLanes, 0.0);
     }
@@ -95,7 +90,7 @@ class Walk {
     if (sloped) subtractSlopes();
     for (int lane = 0; lane < kLanes; ++lane) {
       // What a slope leaves is next to nothing, and a ball's multiplier would cost more.
-      lambda_[lane] = sloped || byBox_ ? 0 : claims_[lane]->multipliers->inputLambda;
+      lambda_[lane] = sloped ? 0 : claims_[lane]->multipliers->inputLambda;
     }
     inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack_, minimum_);
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -128,10 +123,6 @@ class Walk {
 
   void finish() {
     for (size_t lane = 0; lane < block_.claims.size(); ++lane) block_.bounds[lane] = boundOf(lane);
-    if (block_.affine.empty()) return;
-    subtractRounded();
-    inputMinimum(kernels_, images_, signal_[0].get(), lambda_, slack_, minimum_);
-    for (size_t lane = 0; lane < block_.affine.size(); ++lane) *block_.affine[lane].offset = boundOf(lane);
   }
 
   int target() const { return target_; }
@@ -207,14 +198,6 @@ class Walk {
     hand(std::move(v), pre);
   }
 
-  void passReluByBox(int id, int pre) {
-    const NodeFacts& facts = images_[0].at(pre);
-    Buffers::Buffer v = lanesFor(id);
-    kernels_.crown({network_.size(id), signal_[id].get(), v.get(), facts.lower.data(), facts.upper.data(),
-                    facts.reach.data(), sum_, magnitude_});
-    hand(std::move(v), pre);
-  }
-
   /// Where the ball of a pre-activation follows from a ReLU before it, that pays; else the bound does.
   void payBalls(int pre, int relu, const double* payment) {
     if (relu == coupled_) {
@@ -279,22 +262,6 @@ class Walk {
     add(slopes.get(), 0);
   }
 
-  /// Leaves rows less what is rounded of their coefficients, which becomes their slopes.
-  void subtractRounded() {
-    const std::span<const AffineRow> affine = block_.affine;
-    const auto size = static_cast<size_t>(network_.size(0));
-    const Buffers::Buffer slopes = lanesFor(0);
-    std::fill_n(slopes.get(), size * kLanes, 0.0);
-    for (size_t lane = 0; lane < affine.size(); ++lane) {
-      for (size_t i = 0; i < size; ++i) {
-        const float slope = static_cast<float>(signal_[0][i * kLanes + lane]);
-        affine[lane].slope[i] = slope;
-        slopes[i * kLanes + lane] = -slope;
-      }
-    }
-    add(slopes.get(), 0);
-  }
-
   double boundOf(size_t lane) const {
     const double parts[] = {sum_[lane], minimum_[lane], claims_[lane]->constant};
     double bound = 0, size = 0;
@@ -313,7 +280,6 @@ class Walk {
   const LaneImages images_;
   const KernelTable& kernels_;
   Buffers& buffers_;
-  const bool byBox_;
   const std::vector<int>& below_;
   const int target_;
   const double slack_ = sumSlack(network_);

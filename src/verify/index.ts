@@ -23,6 +23,8 @@ export {
   type Attack,
   type BoxEvidence,
   type Bounds,
+  type InputSearch,
+  type InputSearchReport,
   type Multipliers,
   type OperatorNorm,
   Verifier,

@@ -4,6 +4,8 @@ import type {
   NativeDevice,
   NativeBox,
   NativeEngine,
+  NativeInputSearch,
+  NativeInputSearchReport,
   NativeLeaf,
   NativeMultipliers,
   NativeNetwork,
@@ -12,12 +14,14 @@ import type {
 import { DeviceError, InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { loadNative } from '../native.js';
+import type { Problem } from '../problem/problem.js';
 import { type Region, type Vectors, packVectors, toNativeRegion } from '../problem/region.js';
 import { withNegatives } from '../problem/specification.js';
 import { formatShape } from '../tensor.js';
 import { Calls, fromNative } from './control.js';
 import { type NoiseOptions, resolveNoiseOptions } from './noise.js';
 import {
+  type Assurance,
   type AttackOptions,
   type BoundsOptions,
   type CallOptions,
@@ -86,6 +90,19 @@ export interface Attack {
 
 /** Name of an affine operator's last node, its sizes, and an upper bound on its spectral norm. */
 export type OperatorNorm = NativeNorm;
+
+/** Where a search on inputs stands; see {@link Verifier.inputSearch}. */
+export type InputSearchReport = NativeInputSearchReport;
+
+export interface InputSearch {
+  /**
+   * Goes on for at most `rounds` batches of boxes, up to the first candidates, or for `timeLimit` seconds
+   * (0: no limit). One call at a time.
+   *
+   * @throws AbortError if the signal fires; ClosedError after the verifier's `close()`.
+   */
+  advance(options: CallOptions & { rounds: number; timeLimit?: number }): Promise<InputSearchReport>;
+}
 
 /**
  * Runs the native engine: bounds, attacks and radii. Work is done off the JavaScript thread; several
@@ -247,6 +264,39 @@ export class Verifier {
     );
     const width = model.outputSize + 1;
     return Array.from({ length: count }, (_, i) => counts.slice(i * width, (i + 1) * width - 1));
+  }
+
+  /**
+   * Branch and bound on the inputs of networks of few of them: whether any problem's box holds a counterexample.
+   * Boxes are bounded by CROWN, proven as `assurance` says, so `'refuted'` is a proof.
+   *
+   * @throws ShapeError if a problem does not fit the model.
+   */
+  inputSearch(
+    model: Model,
+    problems: readonly Problem[],
+    { assurance }: { assurance: Exclude<Assurance, 'none'> },
+  ): InputSearch {
+    const network = this.#network(model);
+    for (const { lower } of problems) this.#checkSize(model, lower.length, 'a problem');
+    const native = problems.map(({ terms, ...problem }) => ({
+      ...problem,
+      terms: Int32Array.from(terms.flatMap((term) => [term.length, ...term])),
+    }));
+    let search: NativeInputSearch;
+    try {
+      search = this.#binding.createInputSearch(network, native, { assurance });
+    } catch (error) {
+      throw fromNative(error);
+    }
+    return {
+      advance: (options) => {
+        const { rounds, timeLimit = 0 } = options;
+        return this.#calls.run(options, (control) =>
+          this.#engine.advance(search, { rounds, timeLimit }, control),
+        );
+      },
+    };
   }
 
   /** Certified radii around inputs; see {@link certifiedRadius}. */

@@ -1,7 +1,6 @@
 /** Attacks: looking for points where all rows of some term are <= 0. */
 import type { Problem } from '../problem/problem.js';
-import { type Subproblem, batchOf } from './regions.js';
-import type { Box } from './relaxation.js';
+import { type Box, type Subproblem, batchOf } from './regions.js';
 import { type Counterexample, type Search, secondsLeft, timeLimit } from './solver.js';
 
 export interface Start {
@@ -33,7 +32,7 @@ export async function attackSingleRows(
   const { verifier, model, signal } = search;
   const items = problems.flatMap((problem): Subproblem[] => {
     const terms = problem.terms.filter((term) => term.length === 1);
-    return terms.length === 0 ? [] : [{ ...problem, problem, terms, priority: 0 }];
+    return terms.length === 0 ? [] : [{ ...problem, problem, terms }];
   });
   for (let begin = 0; begin < items.length && secondsLeft(search) > 0; begin += mostAtOnce) {
     const part = items.slice(begin, begin + mostAtOnce);
@@ -67,7 +66,7 @@ export async function descend(
   const points = starts.map(({ x }) => x.slice());
   for (let step = 0; step < steps && secondsLeft(search) > 0; step += 1) {
     const items = starts.map(({ problem, term }, i): Subproblem => {
-      return { problem, terms: [term], lower: points[i], upper: points[i], priority: 0 };
+      return { problem, terms: [term], lower: points[i], upper: points[i] };
     });
     const { region, specification, rowCount, places } = batchOf(items, model.outputSize);
     const { lower, slope } = await verifier.bounds(model, region, {

@@ -2,14 +2,16 @@
 import type { Problem } from '../problem/problem.js';
 import type { Region } from '../problem/region.js';
 import type { Specification } from '../problem/specification.js';
-import type { Box } from './relaxation.js';
+
+export interface Box {
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
 
 /** A part of a problem's box, and the terms that are not yet ruled out on it. */
 export interface Subproblem extends Box {
   readonly problem: Problem;
   readonly terms: readonly (readonly number[])[];
-  /** What is least goes first: how near the best point seen in the box it came from is to a counterexample. */
-  readonly priority: number;
 }
 
 export interface Batch {
@@ -19,12 +21,6 @@ export interface Batch {
   readonly rowCount: number;
   /** For each image: the place of a problem's row among the image's rows. */
   readonly places: readonly ReadonlyMap<number, number>[];
-}
-
-/** The whole problem as one subproblem. */
-export function whole(problem: Problem): Subproblem {
-  const { lower, upper, terms } = problem;
-  return { problem, lower, upper, terms, priority: -Infinity };
 }
 
 /** Boxes and the rows of their open terms; images with fewer rows are filled up with the row `0 y + 1`. */

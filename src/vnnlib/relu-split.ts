@@ -59,7 +59,6 @@ async function proveRows(
       ...problem,
       problem,
       terms: terms.map(rowsOf),
-      priority: 0,
     }));
     const calls = parts * Math.ceil((open.length - begin) / mostAtOnce);
     const seconds = secondsLeft(search) / calls;
