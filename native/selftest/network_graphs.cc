@@ -220,4 +220,30 @@ std::vector<graph::Node> randomGraph(Random& random, int length) {
   return std::move(b.nodes);
 }
 
+Conv randomConv(Random& random, int group, const ConvLimits& most) {
+  std::array<int, 2> kernel{}, strides{}, dilations{}, size{};
+  std::array<int, 4> pads{};
+  for (int axis = 0; axis < 2; ++axis) {
+    kernel[axis] = pick(random, 1, most.kernel);
+    strides[axis] = pick(random, 1, most.stride);
+    dilations[axis] = pick(random, 1, most.dilation);
+    pads[axis] = pick(random, 0, most.pad);
+    pads[axis + 2] = pick(random, 0, most.pad);
+    const int reach = dilations[axis] * (kernel[axis] - 1) + 1;
+    size[axis] = std::max(pick(random, 1, most.size), reach - pads[axis] - pads[axis + 2]);
+  }
+  GraphBuilder graph({group * pick(random, 1, most.inputs), size[0], size[1]});
+  graph.conv(random, 0, group * pick(random, 1, most.outputs), kernel, strides, dilations, pads, group);
+  const std::vector<int>& out = graph.shape(1);
+  return {{graph.shape(0)[0], size[0], size[1]},
+          {out[0], out[1], out[2]},
+          group,
+          kernel,
+          strides,
+          dilations,
+          {pads[0], pads[1]},
+          std::get<graph::Conv>(graph.nodes[1].op).weight,
+          std::vector<double>(graph.size(1))};
+}
+
 }  // namespace bulwark::selftest

@@ -19,6 +19,14 @@ std::vector<double> normals(Random&, int count, double deviation = 1);
 /// The value of every node at x, all in ONNX order, straight from the definition of each operator.
 std::vector<std::vector<double>> evaluate(const std::vector<graph::Node>&, const std::vector<double>& x);
 
+/// The largest of what a random convolution has; channels are those of a group.
+struct ConvLimits {
+  int kernel, stride, dilation, pad, size, inputs, outputs;
+};
+
+/// A convolution of `group` groups with random weights, strides, dilations and padding, without bias.
+Conv randomConv(Random&, int group, const ConvLimits& most);
+
 /// A graph built node by node; every `add...` returns the new node's id.
 class GraphBuilder {
  public:

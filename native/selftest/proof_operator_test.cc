@@ -17,36 +17,14 @@ using proof::kMixedLanes;
 
 using Vector = std::vector<double>;
 
-/// A convolution with any strides, dilations, padding and groups; few channels often, as tiles are for four.
-Conv randomConv(Random& random) {
-  const int group = pick(random, 0, 2) == 0 ? pick(random, 2, 3) : 1;
-  std::array<int, 2> kernel{}, strides{}, dilations{}, size{};
-  std::array<int, 4> pads{};
-  for (int axis = 0; axis < 2; ++axis) {
-    kernel[axis] = pick(random, 1, 5);
-    strides[axis] = pick(random, 1, 4);
-    dilations[axis] = pick(random, 0, 3) == 0 ? 2 : 1;
-    pads[axis] = pick(random, 0, 2);
-    pads[axis + 2] = pick(random, 0, 2);
-    const int reach = dilations[axis] * (kernel[axis] - 1) + 1;
-    size[axis] = std::max(pick(random, 1, 12), reach - pads[axis] - pads[axis + 2]);
-  }
-  GraphBuilder graph({group * pick(random, 1, 5), size[0], size[1]});
-  graph.conv(random, 0, group * pick(random, 1, 9), kernel, strides, dilations, pads, group);
-  const std::vector<int>& out = graph.shape(1);
-  return {{graph.shape(0)[0], size[0], size[1]},
-          {out[0], out[1], out[2]},
-          group,
-          kernel,
-          strides,
-          dilations,
-          {pads[0], pads[1]},
-          std::get<graph::Conv>(graph.nodes[1].op).weight,
-          Vector(graph.size(1))};
-}
-
+/// Convolutions of any kind, with few channels often, as tiles are for four; and matrices.
 Affine randomAffine(Random& random) {
-  if (pick(random, 0, 3) > 0) return randomConv(random);
+  if (pick(random, 0, 3) > 0) {
+    const int group = pick(random, 0, 2) == 0 ? pick(random, 2, 3) : 1;
+    return randomConv(
+        random, group,
+        {.kernel = 5, .stride = 4, .dilation = 2, .pad = 2, .size = 12, .inputs = 5, .outputs = 9});
+  }
   const int in = pick(random, 1, 40), out = pick(random, 1, 40);
   return Linear{in, out, normals(random, in * out), Vector(out)};
 }

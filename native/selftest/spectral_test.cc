@@ -104,37 +104,16 @@ Linear linear(int out, int in, std::vector<double> weight) {
   return {in, out, std::move(weight), std::vector<double>(out)};
 }
 
-/// A convolution with random kernel, strides, dilations and padding; smooth ones have a dominant mean, as
-/// trained filters do.
-Conv randomConv(Random& random, bool grouped) {
+/// Smooth ones have a dominant mean, as trained filters do.
+Conv randomLayer(Random& random, bool grouped) {
   const int group = grouped && pick(random, 0, 1) ? pick(random, 2, 3) : 1;
-  std::array<int, 2> kernel{}, strides{}, dilations{}, size{};
-  std::array<int, 4> pads{};
-  for (int axis = 0; axis < 2; ++axis) {
-    kernel[axis] = pick(random, 1, 4);
-    strides[axis] = pick(random, 1, 3);
-    dilations[axis] = pick(random, 1, 2);
-    pads[axis] = pick(random, 0, 3);
-    pads[axis + 2] = pick(random, 0, 3);
-    const int reach = dilations[axis] * (kernel[axis] - 1) + 1;
-    size[axis] = std::max(pick(random, 1, 9), reach - pads[axis] - pads[axis + 2]);
-  }
-  GraphBuilder graph({group * pick(random, 1, 3), size[0], size[1]});
-  graph.conv(random, 0, group * pick(random, 1, 4), kernel, strides, dilations, pads, group);
-  auto& made = std::get<graph::Conv>(graph.nodes[1].op);
+  Conv conv =
+      randomConv(random, group,
+                 {.kernel = 4, .stride = 3, .dilation = 2, .pad = 3, .size = 9, .inputs = 3, .outputs = 4});
   if (pick(random, 0, 1)) {
-    for (double& weight : made.weight) weight += 0.5;
+    for (double& weight : conv.weight) weight += 0.5;
   }
-  const std::vector<int>& out = graph.shape(1);
-  return {{graph.shape(0)[0], size[0], size[1]},
-          {out[0], out[1], out[2]},
-          group,
-          kernel,
-          strides,
-          dilations,
-          {pads[0], pads[1]},
-          std::move(made.weight),
-          std::vector<double>(graph.size(1))};
+  return conv;
 }
 
 void compare(Context& context, const char* what, double bound, double truth, double tolerance) {
@@ -151,14 +130,14 @@ const Test randomLayers("spectral norm bound of 200 random layers", [](Context& 
     compare(context, "matrix", spectralNormBound(layer), trueNorm(layer), 1e-6);
   }
   for (int i = 0; i < 140; ++i) {
-    const Conv layer = randomConv(random, true);
+    const Conv layer = randomLayer(random, true);
     compare(context, "convolution", spectralNormBound(layer), trueNorm(layer), 1e-6);
   }
 });
 
 const Test embedding("spectral norm bound by circular embedding", [](Context& context) {
   for (int i = 0; i < 100; ++i) {
-    Conv layer = randomConv(context.random, false);
+    Conv layer = randomLayer(context.random, false);
     double largest = 0;
     for (const double weight : layer.weight) largest = std::max(largest, std::fabs(weight));
     for (double& weight : layer.weight) weight /= largest;
@@ -224,7 +203,7 @@ const Test rows("row norms and maxima", [](Context& context) {
     Affine layer = linear(7, 5, normals(random, 35, std::exp(100 * normal(random))));
     if (i % 4 == 1) layer = Scale{normals(random, 6), normals(random, 6)};
     if (i % 4 == 2) layer = Index{4, {3, -1, 0, 0, 2}};
-    if (i % 4 == 3) layer = randomConv(random, true);
+    if (i % 4 == 3) layer = randomLayer(random, true);
     const Matrix matrix = transpose(dense(layer));
     const std::vector<double> norms = rowNorms(layer), maxima = rowMaxima(layer);
     for (size_t row = 0; row < matrix.size(); ++row) {
