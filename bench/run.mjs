@@ -2,7 +2,7 @@
  * `npm run bench [-- --quick] [-- --only TEXT]`: measures kernels, bounds, attacks, one-time costs and whole
  * certification runs, prints them beside their floors and targets, and writes `bench/results/latest.json`.
  * Groups that `--only` chooses from: kernels, opponents, mlp, training, and for each published network its name, `certify
- * NAME` and `throughput NAME`. The short run leaves out opponents and throughput.
+ * NAME`, `throughput NAME` and `proof cost NAME`. The short run leaves out opponents, throughput and the cost of proofs.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { announce, collect, machine } from './collect.mjs';
 import { opponentRatios } from './kernels.mjs';
 import { caseTable, targetTable } from './print.mjs';
 import { publishedNetworks } from '../scripts/published-networks.mjs';
-import { throughput } from './published.mjs';
+import { proofCost, throughput } from './published.mjs';
 import { targetRows } from './targets.mjs';
 
 const { values } = parseArgs({
@@ -24,10 +24,14 @@ const cases = await collect({ quick: values.quick }, wanted);
 const opponents = !values.quick && wanted('opponents') ? opponentRatios() : [];
 const timedTwice = publishedNetworks.filter((name) => !values.quick && wanted(`throughput ${name}`));
 const throughputs = timedTwice.flatMap(throughput);
-if (cases.length + opponents.length + throughputs.length === 0) {
+const proofs = [];
+for (const name of publishedNetworks) {
+  if (!values.quick && wanted(`proof cost ${name}`)) proofs.push(await proofCost(name));
+}
+if (cases.length + opponents.length + throughputs.length + proofs.length === 0) {
   throw new Error(`--only ${values.only}: no group has that in its name`);
 }
-const targets = targetRows({ cases, opponents, throughputs });
+const targets = targetRows({ cases, opponents, throughputs, proofs });
 const here = machine();
 
 const folder = fileURLToPath(new URL('results', import.meta.url));
@@ -40,6 +44,7 @@ const results = {
   cases,
   opponents,
   throughputs,
+  proofs,
   targets,
 };
 writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);

@@ -11,7 +11,7 @@ const milliseconds = (seconds) => `${(seconds * 1000).toPrecision(3)} ms`;
  * Times are processor times per image, which are the wall times of an idle machine. The throughput of two
  * threads compares the best wall times of either count, which needs both cores for itself.
  */
-export function targetRows({ cases, opponents = [], throughputs = [] }) {
+export function targetRows({ cases, opponents = [], throughputs = [], proofs = [] }) {
   const find = (name) => cases.find((each) => each.name === name);
   const rows = [];
   const atMost = (what, name, limit) => {
@@ -43,6 +43,14 @@ export function targetRows({ cases, opponents = [], throughputs = [] }) {
   for (const { name, images, one, two } of throughputs) {
     const what = `${name}: throughput of 2 threads / 1, ${images} images`;
     rows.push({ what, target: '>= 1.8', measured: (two / one).toFixed(2), met: two >= 1.8 * one });
+  }
+  for (const { name, none, real } of proofs) {
+    rows.push({
+      what: `${name}: certify, assurance real / none`,
+      target: '<= 1.25',
+      measured: `${(real / none).toFixed(2)} (${milliseconds(real)} / ${milliseconds(none)})`,
+      met: real <= 1.25 * none,
+    });
   }
   for (const name of Object.values(trainingNames)) {
     const [whole, products] = [find(name), find(productsOf(name))];
