@@ -213,9 +213,10 @@ long double dualValue(const proof::ProofNetwork& network, const proof::ImageFact
   if (coupling > 0) {
     input -= coupling / 2 * rho * rho;
     if (paid) {
-      // Next to h, where mu keeps a distance, terms can cancel; along a chain of much larger maps than their
-      // product the prover's a-priori errors hide all that is gained.
-      *paid += 1e3L * (coupling / 2 * rho * rho + facts.input().eps * std::sqrt(square(signal[0])));
+      // Next to h, where mu keeps a distance of 1e-7 h, terms cancel: what that costs, and what rounding over
+      // that distance does, are up to 1e-6 of this. Along a chain of much larger maps than their product the
+      // prover's a-priori errors hide all that is gained.
+      *paid += 3e3L * (coupling / 2 * rho * rho + facts.input().eps * std::sqrt(square(signal[0])));
       Wide factors = 1;
       for (const int node : inputs.path) factors *= network.frobenius(node);
       if (factors > 100 * inputs.norm) *paid = INFINITY;
