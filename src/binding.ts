@@ -121,7 +121,15 @@ export interface NativeSearchOptions extends NativeBoundsOptions {
   subproblems: number;
   /** Most subproblems for the optimised boxes of one layer of an image. */
   boxSubproblems: number;
+  /** Most MiB of multipliers kept. */
+  memory: number;
 }
+
+/**
+ * What ended the search of an image: nothing (every row is decided, or its proof fell short), the time, the
+ * subproblems or the memory it was given, or that no neuron was left to split.
+ */
+export type NativeSearchLimit = 'none' | 'time' | 'subproblems' | 'memory' | 'splits';
 
 /** A proven leaf of a row's tree of splits. */
 export interface NativeLeaf extends NativeMultipliers {
@@ -139,6 +147,8 @@ export interface NativeSearchResult {
   notes?: string[];
   /** `[n]` subproblems bounded, those of boxes included. */
   subproblems: Float64Array;
+  /** `[n]` */
+  limits: NativeSearchLimit[];
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
   leaves?: NativeLeaf[][];
   /** As in {@link NativeBoundsResult}. */

@@ -6,10 +6,12 @@ import { StageEvidence } from '../src/certify/evidence.js';
 import {
   type Bounds,
   type BoundsOptions,
+  type CertifyRecord,
   type Model,
   type RegionKind,
   Verifier,
   ball,
+  certify,
   evaluate,
   margins,
 } from '../src/index.js';
@@ -127,6 +129,7 @@ describe('limits', () => {
     const bounds = await endless({ timeLimit: 0.3, assurance: 'none' });
     expect(performance.now() - begin).toBeLessThan(1500);
     expect(bounds.timedOut).toEqual([true]);
+    expect(bounds.limits).toEqual(['time']);
     expect(bounds.lower.every(Number.isFinite)).toBe(true);
     expect(bounds.subproblems![0]).toBeGreaterThan(0);
   });
@@ -134,10 +137,40 @@ describe('limits', () => {
   it('stops after the subproblems it is given, which is no time limit', async () => {
     const bounds = await endless({ subproblems: 50 });
     expect(bounds.timedOut).toEqual([false]);
+    expect(bounds.limits).toEqual(['subproblems']);
     expect(bounds.subproblems![0]).toBeGreaterThanOrEqual(50);
     expect(bounds.subproblems![0]).toBeLessThan(50 + 2 * 64);
     // Only what leaves prove is reported at an assurance.
     expect(Array.from(bounds.lower)).toContain(-Infinity);
+  });
+
+  it('a campaign says what an image took and what ended it', async () => {
+    const model = linearNetwork(new Random(5), [60, 120, 120, 120, 5]);
+    const data = new Random(6).vector(60, 0, 1);
+    const labels = Int32Array.of((await verifier.predict(model, data))[0]);
+    const images = { data, count: 1, size: 60, start: 0, available: 1 };
+    const records: CertifyRecord[] = [];
+    const options = { norm: 'linf', eps: 0.5, method: 'complete', attack: false, subproblems: 20 } as const;
+    const onRecord = (record: CertifyRecord): number => records.push(record);
+    const { subproblems } = await certify(verifier, model, { images, labels }, { ...options, onRecord });
+    expect(records).toMatchObject([{ verdict: 'unknown', limit: 'subproblems', subproblems }]);
+    expect(subproblems).toBeGreaterThanOrEqual(20);
+    records.length = 0;
+    await certify(verifier, model, { images, labels }, { ...options, method: 'joint', onRecord });
+    expect(records[0]).not.toHaveProperty('subproblems');
+  });
+
+  it('leaves an image whose proven leaves find no room', async () => {
+    const { model, center, label, eps, bounds } = await searched('linear', 'l2', 1);
+    expect(bounds.limits).toEqual(['none']);
+    const region = ball('l2', center, eps, { clip: [0, 1] });
+    const options = { specification: margins(label), method: 'complete' } as const;
+    const cramped = await verifier.bounds(model, region, { ...options, memory: 0 });
+    expect(cramped.limits).toEqual(['memory']);
+    expect(Array.from(cramped.lower)).toContain(-Infinity);
+    await expect(verifier.bounds(model, region, { ...options, memory: -1 })).rejects.toThrow(
+      'memory is -1, expected an integer from 0',
+    );
   });
 
   it('rejects with AbortError soon after the signal', async () => {

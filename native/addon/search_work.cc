@@ -12,6 +12,7 @@ class SearchWorker final : public BoundingWorker {
     const Fields fields(objectArgument(info, 3, "options"), "options");
     search_.subproblems = fields.integer("subproblems", 0);
     search_.boxSubproblems = fields.integer("boxSubproblems", 0);
+    search_.memory = static_cast<size_t>(fields.integer("memory", 0)) << 20;
     search_.headroom = options_.headroom;
     wantsLeaves_ = options_.multipliers;
     search_.leaves = options_.multipliers = options_.multipliers || proof_.has_value();
@@ -30,11 +31,32 @@ class SearchWorker final : public BoundingWorker {
     out.Set("lower", float64Array(env, result_.lower));
     out.Set("timedOut", uint8Array(env, result_.timedOut));
     out.Set("subproblems", float64Array(env, {result_.subproblems.begin(), result_.subproblems.end()}));
+    out.Set("limits", limits(env));
     if (!wantsLeaves_) return out;
     out.Set("boxes", boxesArray(env, model_->network, result_.boxes));
     Napi::Array rows = Napi::Array::New(env, result_.leaves.size());
     for (size_t row = 0; row < result_.leaves.size(); ++row) rows.Set(row, leaves(env, result_.leaves[row]));
     out.Set("leaves", rows);
+    return out;
+  }
+
+  /// Per image, what ended its search undecided; an image that the time cut short counts as that.
+  Napi::Array limits(Napi::Env env) const {
+    const auto nameOf = [&](size_t image) {
+      if (result_.timedOut[image]) return "time";
+      switch (result_.limit[image]) {
+        case Limit::subproblems:
+          return "subproblems";
+        case Limit::memory:
+          return "memory";
+        case Limit::splits:
+          return "splits";
+        default:
+          return "none";
+      }
+    };
+    Napi::Array out = Napi::Array::New(env, result_.limit.size());
+    for (size_t i = 0; i < result_.limit.size(); ++i) out.Set(i, nameOf(i));
     return out;
   }
 

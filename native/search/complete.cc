@@ -31,6 +31,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   result.lower.assign(total, -std::numeric_limits<double>::infinity());
   result.timedOut.assign(region.count, 1);
   result.subproblems.assign(region.count, 0);
+  result.limit.assign(region.count, Limit::none);
   if (search.leaves) result.leaves.resize(total);
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
@@ -63,6 +64,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
     }
     std::copy(found.lower.begin(), found.lower.end(), result.lower.begin() + base);
     for (int i = 0; i < count; ++i) result.subproblems[first + i] += found.subproblems[i];
+    std::copy(found.limit.begin(), found.limit.end(), result.limit.begin() + first);
     const bool cut = stopOrLate();
     for (int i = 0; i < count; ++i) result.timedOut[first + i] = 0;
     for (long row = 0; row < source.count(); ++row) {

@@ -11,6 +11,7 @@ struct CompleteResult {
   std::vector<uint8_t> timedOut;          // [count] 1: the stop check cut this image short
   std::vector<BoxClaim> boxes;            // what the boxes relied on, with the multipliers
   std::vector<int64_t> subproblems;       // [count] bounded beside the roots, for boxes too
+  std::vector<Limit> limit;               // [count] what, beside the time, ended it undecided
   std::vector<std::vector<Leaf>> leaves;  // [count][rowCount] of rows with lower > 0; empty unless asked for
 };
 

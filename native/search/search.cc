@@ -31,11 +31,11 @@ class Search {
         preset_(preset),
         options_(options),
         stop_(stop),
-        abandoned_(budgets.most.size(), 0),
         unsettled_(source.count(), 0) {
     result_.lower.assign(source.count(), std::numeric_limits<double>::infinity());
     result_.lost.assign(source.count(), 0);
     result_.subproblems.assign(budgets.most.size(), 0);
+    result_.limit.assign(budgets.most.size(), Limit::none);
     if (options.leaves) result_.leaves.resize(source.count());
   }
 
@@ -132,7 +132,9 @@ class Search {
     while (!queue_.empty() && static_cast<int>(worst.size()) < options_.batch) {
       Subproblem next = std::move(queue_.extract(queue_.begin()).value());
       const int unit = unitOf(next.row);
-      if (abandoned_[unit] || result_.subproblems[unit] >= budgets_.most[unit]) {
+      if (!abandoned(unit) && result_.subproblems[unit] >= budgets_.most[unit])
+        result_.limit[unit] = Limit::subproblems;
+      if (result_.limit[unit] != Limit::none) {
         leave(std::move(next));
         continue;
       }
@@ -148,7 +150,7 @@ class Search {
 
   /// Out of the search, neither proven nor split.
   void leave(Subproblem subproblem) {
-    if (abandoned_[unitOf(subproblem.row)]) {
+    if (abandoned(unitOf(subproblem.row))) {
       lose(subproblem.row, subproblem.bound);
     } else {
       result_.open.push_back(std::move(subproblem));
@@ -202,7 +204,7 @@ class Search {
         close(branch.row, branch.splits, last.results.multipliers[i], bound);
       } else {
         lose(branch.row, bound);
-        if (last.results.finished[i]) abandoned_[unitOf(branch.row)] = 1;
+        if (last.results.finished[i]) result_.limit[unitOf(branch.row)] = Limit::splits;
       }
     }
   }
@@ -240,7 +242,7 @@ class Search {
     if (options_.leaves) {
       const size_t bytes = bytesOf(multipliers);
       if (kept_ + bytes > options_.memory) {
-        abandoned_[unitOf(row)] = 1;  // a leaf of this row is missing, so the row stays unproven
+        result_.limit[unitOf(row)] = Limit::memory;  // a leaf is missing, so the row stays unproven
         result_.lost[row] = 1;
         return;
       }
@@ -251,6 +253,9 @@ class Search {
   }
 
   int unitOf(long row) const { return budgets_.unit[row]; }
+  bool abandoned(int unit) const {
+    return result_.limit[unit] == Limit::memory || result_.limit[unit] == Limit::splits;
+  }
   double better(double known, double own) const { return options_.ownBounds ? own : std::max(known, own); }
 
   bool proven(long row, double bound) const { return bound > goalOf(source_, row, options_.headroom); }
@@ -267,7 +272,6 @@ class Search {
   const DualPreset preset_;
   const SearchOptions options_;
   const StopCheck& stop_;
-  std::vector<char> abandoned_;  // per unit
   std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
   std::set<Subproblem, WorstFirst> queue_;
   std::vector<Branch> bare_;  // subproblems with nothing left to split, and their bounds

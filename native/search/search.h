@@ -31,10 +31,19 @@ struct SearchOptions {
   double decay = 0.95;
 };
 
+/// What ended the search of a unit that is not decided.
+enum class Limit : uint8_t {
+  none,
+  subproblems,
+  memory,  // a proven leaf found no room
+  splits   // nothing was left to split, and the ascent fell short
+};
+
 struct SearchResult {
   std::vector<double> lower;              // per row: the smallest bound of its leaves, without `open` ones
   std::vector<uint8_t> lost;              // per row: some leaf is neither proven nor open
   std::vector<long> subproblems;          // per unit: bounded
+  std::vector<Limit> limit;               // per unit
   std::vector<Subproblem> open;           // what is left where the budget or the time ended, worst first
   std::vector<std::vector<Leaf>> leaves;  // per row, when asked for: proven ones
 };

@@ -79,7 +79,9 @@ const Test limits("search: limits on subproblems, memory and time are kept", [](
     SearchOptions options{.subproblems = 20, .batch = 4};
     const CompleteResult few = problem.search(region, rows, options);
     for (int image = 0; image < 2; ++image) {
-      limited += few.subproblems[image] >= 20;
+      limited += few.limit[image] == Limit::subproblems;
+      context.check(few.limit[image] != Limit::subproblems || few.subproblems[image] >= 20,
+                    "named too early");
       context.check(few.subproblems[image] < 20 + 2 * options.batch, "no more than a round beyond the limit");
       context.check(!few.timedOut[image], "the limit is not one of time");
     }
@@ -100,6 +102,8 @@ const Test limits("search: limits on subproblems, memory and time are kept", [](
         context.check(fresh.lower[row] <= value + kRounding * (1 + std::fabs(value)), "sound without memory");
       }
       context.check(leafless.leaves[row].empty(), "no leaves without memory");
+      context.check(leafless.limit[row / 2] != Limit::none || !(leafless.lower[row] > 0),
+                    "undecided for want of memory, and not named");
       poor += fresh.subproblems[row / 2] > 0;
     }
 

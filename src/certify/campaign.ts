@@ -4,10 +4,12 @@ import type { Norm } from '../problem/region.js';
 import {
   type Assurance,
   type Method,
+  type MethodOptions,
   assurances,
   integer,
   methods,
   oneOf,
+  resolveSearchLimits,
   seconds,
 } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
@@ -35,6 +37,9 @@ export interface CertifyOptions {
   attack?: boolean;
   /** Seconds per image, 0 (the default) for no limit; the images of a chunk share theirs. */
   timeLimit?: number;
+  /** Method complete: see {@link MethodOptions}. */
+  subproblems?: MethodOptions['subproblems'];
+  memory?: MethodOptions['memory'];
   /** Images that go through the cascade together; default 32. */
   chunkSize?: number;
   /** Path of a file of JSON lines; default: none is written. */
@@ -79,6 +84,7 @@ export async function certify(
   const attack = options.attack ?? true;
   const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);
   const chunkSize = integer('chunkSize', options.chunkSize ?? 32, 1);
+  const { subproblems, memory } = resolveSearchLimits(options);
   check(model, data, options);
   const settings = runSettings(verifier, model, data, {
     ...options,
@@ -87,6 +93,8 @@ export async function certify(
     attack,
     timeLimit,
     chunkSize,
+    subproblems,
+    memory,
   });
   const file = options.out
     ? await RecordFile.open<CertifyRecord>(
@@ -104,7 +112,7 @@ export async function certify(
     norm: options.norm,
     eps: options.eps,
     ...(options.clip ? { clip: options.clip } : {}),
-    stages: stagesFor({ method, attack }),
+    stages: stagesFor({ method, attack, limits: { subproblems, memory } }),
     assurance,
     ...(options.certificates
       ? { certificates: { folder: options.certificates, maker: new CertificateMaker(model) } }
@@ -183,6 +191,8 @@ function runSettings(
     assurance: string;
     attack: boolean;
     timeLimit: number;
+    subproblems: number;
+    memory: number;
     chunkSize: number;
   },
 ): RunSettings {
@@ -195,6 +205,8 @@ function runSettings(
     assurance: options.assurance,
     attack: options.attack,
     timeLimit: options.timeLimit,
+    subproblems: options.subproblems,
+    memory: options.memory,
     chunkSize: options.chunkSize,
     device: verifier.device,
   };

@@ -42,6 +42,7 @@ interface Progress {
   attackMargin: number | null;
   method: string;
   seconds: number;
+  search?: Required<Pick<CertifyRecord, 'subproblems' | 'limit'>>;
   error?: string;
   /** What proves each row, and what those proofs' boxes rely on; kept where certificates are written. */
   rows: (ProvenRow | undefined)[];
@@ -113,7 +114,7 @@ class Cascade {
 
   records(): CertifyRecord[] {
     return this.#all.map(
-      ({ index, label, predicted, verdict, lower, attackMargin, method, seconds, error }) => ({
+      ({ index, label, predicted, verdict, lower, attackMargin, method, seconds, search, error }) => ({
         index,
         label,
         predicted,
@@ -122,6 +123,7 @@ class Cascade {
         attackMargin: attackMargin === null ? null : finite(attackMargin),
         method,
         seconds,
+        ...search,
         ...(error === undefined ? {} : { error }),
       }),
     );
@@ -191,9 +193,10 @@ class Cascade {
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,
     });
-    const { lower, shape, timedOut } = bounds;
+    const { lower, shape, timedOut, subproblems, limits } = bounds;
     if (certificates) this.#keepEvidence(images, bounds);
     images.forEach((image, i) => {
+      if (subproblems && limits) image.search = { subproblems: subproblems[i], limit: limits[i] };
       const found = lower.subarray(i * shape[1], (i + 1) * shape[1]);
       // Every stage's bound is sound, so the best of them is too; a NaN never replaces anything.
       image.lower = Array.from(found, (bound, row) => {

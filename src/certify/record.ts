@@ -1,3 +1,5 @@
+import type { SearchLimit } from '../verify/verifier.js';
+
 /**
  * What a campaign says about one image. The six verdicts are six different things:
  *
@@ -28,6 +30,9 @@ export interface CertifyRecord {
   readonly method: string;
   /** The image's share of the time of the native calls it was part of. */
   readonly seconds: number;
+  /** Only where branch and bound ran: subproblems bounded, and what ended it without a proof of every row. */
+  readonly subproblems?: number;
+  readonly limit?: SearchLimit;
   /** Only with verdict `error`. */
   readonly error?: string;
 }
@@ -43,6 +48,8 @@ export interface CertifySummary {
   readonly unknown: number;
   readonly timeouts: number;
   readonly errors: number;
+  /** Of branch and bound, over all images; 0 where it did not run. */
+  readonly subproblems: number;
   /** verified / total */
   readonly verifiedAccuracy: number;
   /** Wall time of this run over the images settled in it (0 where a resumed run had nothing left to do). */
@@ -67,6 +74,7 @@ export function summarise(
     unknown: count('unknown'),
     timeouts: count('timeout'),
     errors: count('error'),
+    subproblems: records.reduce((sum, { subproblems = 0 }) => sum + subproblems, 0),
     verifiedAccuracy: total === 0 ? 0 : verified / total,
     secondsPerImage: settled === 0 ? 0 : seconds / settled,
   };

@@ -13,6 +13,8 @@ export type Stage = {
 export interface StageOptions {
   method: Method;
   attack: boolean;
+  /** Of branch and bound. */
+  limits?: Pick<MethodOptions, 'subproblems' | 'memory'>;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface StageOptions {
  * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
  * for the same time. Any other method stands alone, so that its figures are its own.
  */
-export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
+export function stagesFor({ method, attack, limits }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
   if (attack)
     stages.push({
@@ -46,7 +48,7 @@ export function stagesFor({ method, attack }: StageOptions): readonly Stage[] {
         options: { steps: 100, restarts: 256, stopWhenFalsified: true },
       });
     }
-    stages.push({ name: 'complete', kind: 'bounds', alone: true, options: { method } });
+    stages.push({ name: 'complete', kind: 'bounds', alone: true, options: { method, ...limits } });
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });
   }

@@ -10,6 +10,7 @@ import {
   nonNegative,
   openData,
   openModel,
+  whole,
   withVerifier,
 } from './options.js';
 import { ProgressDisplay } from './progress.js';
@@ -20,6 +21,8 @@ interface CertifyCommandOptions extends DataOptions, OutputOptions {
   attack: 'on' | 'off';
   assurance?: Assurance;
   certificates?: string;
+  subproblems?: number;
+  memory?: number;
 }
 
 /** `bulwark certify`: which predictions are provably robust. */
@@ -38,7 +41,9 @@ export function addCertify(program: Command, signal: AbortSignal): void {
         ...assurances,
       ]),
     )
-    .option('--certificates <folder>', 'write a certificate for every verified image');
+    .option('--certificates <folder>', 'write a certificate for every verified image')
+    .option('--subproblems <N>', 'method complete: most per image (default: 100000)', whole)
+    .option('--memory <MiB>', 'method complete: most for multipliers that are kept (default: 1024)', whole);
   addResumeOptions(command).action((path: string, options: CertifyCommandOptions) =>
     run(path, options, signal),
   );
@@ -62,6 +67,8 @@ async function run(path: string, options: CertifyCommandOptions, signal: AbortSi
         certificates: options.certificates,
         attack: options.attack === 'on',
         timeLimit,
+        subproblems: options.subproblems,
+        memory: options.memory,
         out,
         existing,
         signal,
@@ -94,5 +101,7 @@ function summaryTable(summary: CertifySummary): string {
     row('total', total),
   ]);
   const accuracy = `accuracy ${percent(summary.correct, total)}, verified accuracy ${percent(summary.verified, total)}`;
-  return `${text}\n${accuracy}, ${(1000 * summary.secondsPerImage).toFixed(1)} ms per image`;
+  const spent = `${(1000 * summary.secondsPerImage).toFixed(1)} ms per image`;
+  const searched = summary.subproblems > 0 ? `, ${summary.subproblems} subproblems` : '';
+  return `${text}\n${accuracy}, ${spent}${searched}`;
 }

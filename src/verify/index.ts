@@ -27,6 +27,7 @@ export {
   type InputSearchReport,
   type Multipliers,
   type OperatorNorm,
+  type SearchLimit,
   Verifier,
   type VerifierOptions,
 } from './verifier.js';

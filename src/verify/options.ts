@@ -70,6 +70,11 @@ export interface MethodOptions {
    * neurons of open sign share them, for a search of their own each; default 0, no such searches.
    */
   boxSubproblems?: number;
+  /**
+   * Method complete: most MiB for the multipliers of open subproblems, which start afresh where there is no
+   * room, and for those that prove leaves, without which an image stays undecided; default 1024.
+   */
+  memory?: number;
   /** Leave a row as it is once its lower bound is positive; default false. */
   stopWhenProven?: boolean;
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
@@ -149,8 +154,20 @@ export function resolveSearchOptions(options: BoundsOptions, kind: RegionKind): 
   }
   return {
     ...resolveBoundsOptions(options, kind),
-    subproblems: integer('subproblems', options.subproblems ?? 100_000, 0),
-    boxSubproblems: integer('boxSubproblems', options.boxSubproblems ?? 0, 0),
+    ...resolveSearchLimits(options),
+  };
+}
+
+/** @throws InvalidArgumentError naming the option, what was given and what it takes. */
+export function resolveSearchLimits({
+  subproblems = 100_000,
+  boxSubproblems = 0,
+  memory = 1024,
+}: Pick<MethodOptions, 'subproblems' | 'boxSubproblems' | 'memory'>) {
+  return {
+    subproblems: integer('subproblems', subproblems, 0),
+    boxSubproblems: integer('boxSubproblems', boxSubproblems, 0),
+    memory: integer('memory', memory, 0),
   };
 }
 

@@ -10,6 +10,7 @@ import type {
   NativeMultipliers,
   NativeNetwork,
   NativeNorm,
+  NativeSearchLimit,
 } from '../binding.js';
 import { DeviceError, InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
@@ -46,6 +47,9 @@ export type Multipliers = NativeMultipliers;
 /** A tightened box: one bound of a pre-activation, and what proves it. */
 export type BoxEvidence = NativeBox;
 
+/** What ended the search of an image. */
+export type SearchLimit = NativeSearchLimit;
+
 /** A proven leaf of branch and bound: its splits, and multipliers that prove it. */
 export type Leaf = NativeLeaf;
 
@@ -72,6 +76,8 @@ export interface Bounds {
   readonly boxes?: readonly BoxEvidence[];
   /** Method complete: `[images]` subproblems bounded beside the roots, those of boxes included. */
   readonly subproblems?: Float64Array;
+  /** Method complete: `[images]` what ended each image's search. */
+  readonly limits?: readonly SearchLimit[];
   /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */
   readonly leaves?: readonly (readonly Leaf[])[];
 }
