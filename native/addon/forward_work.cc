@@ -44,7 +44,9 @@ class ForwardWorker final : public PromiseWorker {
     for (int first = 0; first < count_ && !cancelled(); first += kImagesAtOnce) {
       const int count = std::min(kImagesAtOnce, count_ - first);
       Images images(*prepared, workers.main(), point_, first, count, false);
-      workers.each(images.blocks(), [&](int block, Backend& backend) { images.runNominal(backend, block); });
+      workers.eachStretch(images.blocks(), [&](int block, int blocks, Backend& backend) {
+        images.runNominal(backend, block, blocks);
+      });
       const std::vector<float> values = images.nominal(workers.main(), output);
       output_.insert(output_.end(), values.begin(), values.end());
       progress(first + count, count_);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "bounds/repeated.h"
+
 namespace bulwark {
 
 namespace {
@@ -133,6 +135,16 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     }
     if (evidence) readEvidence();
   };
+  const auto evaluate = [&] {
+    batch.evaluate();
+    ledger.judge();
+  };
+  Repeated evaluateAgain(backend, evaluate);
+  Repeated ascend(backend, [&] {
+    if (options.keepsBest) batch.remember(ledger.improved());
+    batch.ascend();
+    if (options.keepsBest) batch.recall(ledger.recalled());
+  });
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
@@ -142,20 +154,23 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       const std::vector<int32_t> from = roster.compact(blocks * backend.lanes());
       batch.compact(from, blocks);
       ledger.compact(from);
+      evaluateAgain.changed();
+      ascend.changed();
     }
 
     ledger.send();
-    batch.evaluate();
-    ledger.judge();
+    if (batch.fresh()) {
+      evaluate();
+    } else {
+      evaluateAgain();
+    }
     ++unseen;
     bool ends = false;  // a row may have taken its last step
     for (int r = 0; r < roster.size(); ++r) {
       if (roster[r].row >= 0) ends |= ++roster[r].evaluations > options.iterations;
     }
     if (ends || unseen >= patience) look();
-    if (options.keepsBest) batch.remember(ledger.improved());
-    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) batch.ascend();
-    if (options.keepsBest) batch.recall(ledger.recalled());
+    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) ascend();
     if (visitor.follows()) {
       for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
     }

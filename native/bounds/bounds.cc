@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <memory>
+#include <string>
 
 #include "bounds/boxes.h"
 #include "bounds/rows.h"
@@ -12,8 +14,19 @@ namespace bulwark {
 
 namespace {
 
-/// Images held at once: bounds the memory of a call whatever its size.
-constexpr int kImagesAtOnce = 256;
+/// Images held at once: bounds the memory of a call whatever its size. Where the device wants more rows than
+/// theirs, as many as fill its batches twice - rows that are settled leave places - in a part of its memory.
+constexpr long kImagesAtOnce = 256, kMostImages = 4096;
+constexpr double kForImages = 0.25;
+
+int imagesAtOnce(const Prepared& prepared, Workers& workers, int rowCount) {
+  Backend& backend = workers.main();
+  const long rows = 2L * workers.size() * backend.leastRows();
+  const long wanted = std::clamp(rows / std::max(1, rowCount), kImagesAtOnce, kMostImages);
+  const double room = kForImages * static_cast<double>(backend.memoryLeft());
+  const double fit = room / static_cast<double>(Images::bytesEach(prepared));
+  return static_cast<int>(std::clamp(fit, static_cast<double>(backend.lanes()), static_cast<double>(wanted)));
+}
 
 /// LipNaive: nominal value minus ||c|| times the product of layer norms times the radius.
 RowResults lipschitzRows(const SpecificationRows& source, const Images& images,
@@ -85,9 +98,20 @@ BoundsResult computeBounds(const Prepared& prepared, const Region& region, const
       .headroom = options.headroom,
   };
 
-  for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
-    const int count = std::min(kImagesAtOnce, region.count - first);
-    const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+  int most = imagesAtOnce(prepared, workers, rowCount);
+  const auto boxed = [&](int first, int& count) {
+    for (;; most = count = count / 2) {
+      try {
+        return boxedImages(prepared, region, first, count, options, workers, stopOrLate);
+      } catch (const DeviceMemoryError& error) {
+        if (count <= workers.main().lanes()) throw;
+        workers.note(std::string(error.what()) + ": " + std::to_string(count) + " images at once are halved");
+      }
+    }
+  };
+  for (int first = 0, count = 0; first < region.count && !stopOrLate(); first += count) {
+    count = std::min(most, region.count - first);
+    const auto images = boxed(first, count);
     if (!images) break;
     const SpecificationRows source(*images, workers.main(), specification, first);
     const auto report = [&](long done, long) {

@@ -102,8 +102,9 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
     }
     tightenFrom(images, workers.main(), node, source, results, leaves);
     if (stop()) return;
-    workers.each(images.blocks(),
-                 [&](int block, Backend& backend) { images.propagateBoxes(backend, block); });
+    workers.eachStretch(images.blocks(), [&](int first, int count, Backend& backend) {
+      images.propagateBoxes(backend, first, count);
+    });
   }
 }
 
@@ -121,9 +122,9 @@ std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& regi
   const bool balls = needsBalls(region, options.method);
   if (balls && !prepared.computeNorms(stop, workers.parallel())) return nullptr;
   auto images = std::make_unique<Images>(prepared, workers.main(), region, first, count, balls);
-  workers.each(images->blocks(), [&](int block, Backend& backend) {
-    images->runNominal(backend, block);
-    if (options.method != Method::lip) images->propagateBoxes(backend, block);
+  workers.eachStretch(images->blocks(), [&](int block, int blocks, Backend& backend) {
+    images->runNominal(backend, block, blocks);
+    if (options.method != Method::lip) images->propagateBoxes(backend, block, blocks);
   });
   if (options.boxes != BoxSource::cheap && options.method != Method::lip) {
     tightenBoxes(*images, workers, options, stop, refiner);

@@ -60,6 +60,9 @@ class DualBatch {
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 
+  /// Whether rows were loaded since the last `evaluate`, which then does more than at other times.
+  bool fresh() const { return anyFresh_; }
+
   // None of these four waits for the device.
 
   /// Computes `value` at the present multipliers; rows loaded since the last call start from CROWN's slopes.

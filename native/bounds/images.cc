@@ -172,7 +172,7 @@ void Images::computeRadii(bool balls) {
   }
 }
 
-void Images::runNominal(Backend& backend, int block) {
+void Images::runNominal(Backend& backend, int block, int count) {
   const Network& network = prepared_.network;
   const int lanes = backend.lanes();
   Arena scratch(backend);
@@ -180,20 +180,20 @@ void Images::runNominal(Backend& backend, int block) {
   for (size_t id = 0; id < network.nodes.size(); ++id) {
     const Node& node = network.nodes[id];
     if (node.kind == NodeKind::input) {
-      value[id] = blocksOf(center_, block, 1, lanes);
+      value[id] = blocksOf(center_, block, count, lanes);
     } else if (kept_[id]) {
-      value[id] = blocksOf(bounds_[id].zhat, block, 1, lanes);
+      value[id] = blocksOf(bounds_[id].zhat, block, count, lanes);
     } else {
-      scratch.reserve(value[id], node.shape.size(), 1);
+      scratch.reserve(value[id], node.shape.size(), count);
     }
   }
   scratch.commit();
   runForward(network, prepared_.plans, backend, value);
   // A ReLU may read the input itself, or the output be the input: its nominal value is the centre.
-  if (kept_[0]) backend.copy(value[0], blocksOf(bounds_[0].zhat, block, 1, lanes), Write::assign);
+  if (kept_[0]) backend.copy(value[0], blocksOf(bounds_[0].zhat, block, count, lanes), Write::assign);
 }
 
-void Images::propagateBoxes(Backend& backend, int block) {
+void Images::propagateBoxes(Backend& backend, int block, int count) {
   const Network& network = prepared_.network;
   const int lanes = backend.lanes();
   const bool balls = std::isfinite(rho_.back()[0]);
@@ -207,17 +207,17 @@ void Images::propagateBoxes(Backend& backend, int block) {
   Arena scratch(backend);
   View mid, radius, midOut, radiusOut;
   Rows rho;
-  for (View* view : {&mid, &radius, &midOut, &radiusOut}) scratch.reserve(*view, widest, 1);
-  scratch.reserve(rho, 1);
+  for (View* view : {&mid, &radius, &midOut, &radiusOut}) scratch.reserve(*view, widest, count);
+  scratch.reserve(rho, count);
   for (size_t id = 1; id < network.nodes.size(); ++id) {
-    scratch.reserve(box[id].lower, network.nodes[id].shape.size(), 1);
-    scratch.reserve(box[id].upper, network.nodes[id].shape.size(), 1);
+    scratch.reserve(box[id].lower, network.nodes[id].shape.size(), count);
+    scratch.reserve(box[id].upper, network.nodes[id].shape.size(), count);
   }
   scratch.commit();
-  box[0] = {blocksOf(input_.lower, block, 1, lanes), blocksOf(input_.upper, block, 1, lanes)};
+  box[0] = {blocksOf(input_.lower, block, count, lanes), blocksOf(input_.upper, block, count, lanes)};
 
   const auto narrowed = [](View view, int features) { return View{view.data, features, view.blocks}; };
-  std::vector<float> row(lanes);
+  std::vector<float> row(static_cast<size_t>(count) * lanes);
   for (size_t id = 0; id < network.nodes.size(); ++id) {
     const Node& node = network.nodes[id];
     if (node.kind == NodeKind::affine) {
@@ -228,9 +228,9 @@ void Images::propagateBoxes(Backend& backend, int block) {
       backend.midRadius(in.lower, in.upper, m, r);
       backend.apply(prepared_.plans[node.affine], Pass::forward, m, mOut, Write::assign);
       backend.apply(prepared_.plans[node.affine], Pass::magnitude, r, rOut, Write::assign);
-      for (int lane = 0; lane < lanes; ++lane) {
-        const int image = block * lanes + lane;
-        row[lane] = image < count_ ? roundUp(rho_[from][image]) : 0.0f;
+      for (int i = 0; i < count * lanes; ++i) {
+        const int image = block * lanes + i;
+        row[i] = image < count_ ? roundUp(rho_[from][image]) : 0.0f;
       }
       backend.write(row.data(), rho);
       const float* reach = nullptr;
@@ -239,7 +239,7 @@ void Images::propagateBoxes(Backend& backend, int block) {
                       box[id].upper);
     } else if (node.kind == NodeKind::relu) {
       const int from = node.inputs[0];
-      backend.reluBox(blocksOf(bounds_[from].zhat, block, 1, lanes), box[from].lower, box[from].upper,
+      backend.reluBox(blocksOf(bounds_[from].zhat, block, count, lanes), box[from].lower, box[from].upper,
                       box[id].lower, box[id].upper);
     } else if (node.kind == NodeKind::add) {
       for (const View Box::* side : {&Box::lower, &Box::upper}) {
@@ -248,11 +248,20 @@ void Images::propagateBoxes(Backend& backend, int block) {
       }
     }
     if (!kept_[id]) continue;
-    const View lower = blocksOf(bounds_[id].lower, block, 1, lanes);
-    const View upper = blocksOf(bounds_[id].upper, block, 1, lanes);
+    const View lower = blocksOf(bounds_[id].lower, block, count, lanes);
+    const View upper = blocksOf(bounds_[id].upper, block, count, lanes);
     backend.intersectBox(box[id].lower, box[id].upper, lower, upper);
     if (id > 0) box[id] = {lower, upper};
   }
+}
+
+size_t Images::bytesEach(const Prepared& prepared) {
+  const auto& nodes = prepared.network.nodes;
+  size_t features = nodes.front().shape.size() + nodes.back().shape.size();
+  for (const Node& node : nodes) {
+    if (node.kind == NodeKind::relu) features += nodes[node.inputs[0]].shape.size();
+  }
+  return 3 * sizeof(float) * features;
 }
 
 std::vector<float> Images::nominal(Backend& backend, int node) const {

@@ -38,11 +38,14 @@ class Images {
   int blocks() const { return blocks_; }
   const Prepared& prepared() const { return prepared_; }
 
-  /// Nominal run of one block of images. Must precede everything else for that block.
-  void runNominal(Backend& backend, int block);
-  /// Cheap boxes of one block: interval steps through every node, intersected with the ball's row norms
+  /// Nominal run of `count` blocks of images. Must precede everything else for them.
+  void runNominal(Backend& backend, int block, int count = 1);
+  /// Cheap boxes of some blocks: interval steps through every node, intersected with the ball's row norms
   /// (`zhat_i -+ ||row_i|| rho`) and with what the boxes already hold.
-  void propagateBoxes(Backend& backend, int block);
+  void propagateBoxes(Backend& backend, int block, int count = 1);
+
+  /// What an image takes of the device's memory, in bytes.
+  static size_t bytesEach(const Prepared& prepared);
 
   /// Nodes with bounds: pre-activations of ReLUs and the output.
   bool kept(int node) const { return kept_[node]; }

@@ -51,6 +51,18 @@ class Workers {
     });
   }
 
+  /// work(first, count, backend) for stretches of `blocks` blocks, long enough to keep the device busy and
+  /// short enough for what operations need of its memory meanwhile.
+  template <class Work>
+  void eachStretch(int blocks, Work work) {
+    const int most = std::max(1, main().leastRows() / (kStretches * main().lanes()));
+    const int length = std::clamp((blocks + size() - 1) / size(), 1, most);
+    each((blocks + length - 1) / length, [&](int index, Backend& backend) {
+      const int first = index * length;
+      work(first, std::min(length, blocks - first), backend);
+    });
+  }
+
   /// What the user should know of how the device was used; for any thread.
   void note(const std::string& text) {
     const std::lock_guard lock(mutex_);
@@ -59,6 +71,9 @@ class Workers {
   const std::set<std::string>& notes() const { return notes_; }
 
  private:
+  /// Of a batch: one that keeps boxes holds several times what others do.
+  static constexpr int kStretches = 8;
+
   ThreadPool& pool_;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::mutex mutex_;

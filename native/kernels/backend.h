@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -34,6 +35,14 @@ class Buffer {
  public:
   virtual ~Buffer() = default;
   virtual void* data() = 0;
+};
+
+/// Calls of a backend that were recorded, for repetition as one.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// Asks for all of them again, in their order; what they read is what is there then.
+  virtual void replay() = 0;
 };
 
 /// An affine operator with its weights packed for a device. Immutable, shared between threads.
@@ -113,6 +122,11 @@ class Backend {
 
   /// Returns when all that was asked for so far is done: other backends of the device then see what it wrote.
   virtual void finish() {}
+
+  /// Makes `calls` and records what they ask for, of which nothing is done yet. Null, and nothing asked for,
+  /// where calls cost little one by one, or where some of these hand numbers to or from the host or take
+  /// memory. The recording is for this backend's thread, as long as what the calls were given lasts.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& /*calls*/) { return nullptr; }
 
   // --- memory ---
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;

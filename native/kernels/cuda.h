@@ -32,12 +32,21 @@ struct DeviceList {
 DeviceList devices();
 
 /// Opens the first of them. Its memory comes from one arena of at most `budget` bytes; 0: nine tenths of what
-/// is free now; the driver is asked for at least `grain` bytes at a time. Throws DeviceError where there is
-/// no device.
-std::shared_ptr<Device> openDevice(size_t budget = 0, size_t grain = size_t{256} << 20);
+/// is free now; the driver is asked for at least `grain` bytes at a time. `graphs`: calls may be recorded.
+/// Throws DeviceError where there is no device.
+std::shared_ptr<Device> openDevice(size_t budget = 0, size_t grain = size_t{256} << 20, bool graphs = true);
 
 /// Floating point operations per second of float32 multiply-adds that wait for nothing but each other,
 /// measured on `blocks` thread blocks of 256 threads: what no kernel of this device can exceed.
 double multiplyAddCeiling(int blocks = 4096, int steps = 4096);
+
+struct ProductTime {
+  double seconds = 0;
+  std::string absence;  // why there is none, where there is none
+};
+/// How long NVIDIA's cuBLAS, if the system has it, takes for a linear operator of `in` -> `out` features on
+/// so many rows, in float32 without tensor cores' shorter numbers: with rows in blocks as batches have them,
+/// or in one matrix, as suits the library.
+ProductTime cublasProduct(int in, int out, int rows, bool inBlocks);
 
 }  // namespace bulwark::BULWARK_CUDA

@@ -14,8 +14,8 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-void testDot(Context& context, Backend& backend) {
-  Batch a(backend, 77, 2), b(backend, 77, 2);
+void testDot(Context& context, Backend& backend, int features) {
+  Batch a(backend, features, 2), b(backend, features, 2);
   PerRow<float, Rows> value(backend, 2);
   a.set([&](int, int) { return uniform(context.random, -1, 1); });
   b.set([&](int, int) { return uniform(context.random, -1, 1); });
@@ -24,15 +24,15 @@ void testDot(Context& context, Backend& backend) {
   for (int row = 0; row < a.rows(); ++row) {
     double sum = 0;
     for (int i = 0; i < a.features(); ++i) sum += static_cast<double>(a.at(row, i)) * b.at(row, i);
-    context.error("dot", std::abs(value.host[row] - sum), 1e-5);
+    context.error("dot of " + std::to_string(features), std::abs(value.host[row] - sum), 1e-5);
   }
 }
 
-void testKeepBest(Context& context, Backend& backend) {
-  Batch x(backend, 5, 2), kept(backend, 5, 2);
+void testKeepBest(Context& context, Backend& backend, int features) {
+  Batch x(backend, features, 2), kept(backend, features, 2);
   PerRow<float, Rows> value(backend, 2), best(backend, 2);
-  x.set([](int row, int i) { return row * 10 + i; });
-  kept.set([](int row, int i) { return -(row * 10 + i); });
+  x.set([](int row, int i) { return row * 10 + i + 1; });
+  kept.set([](int row, int i) { return -(row * 10 + i + 1); });
   // By turns: lower, equal, higher, not a number, and the first number ever.
   const float values[] = {1, 2, 3, kNan, 7}, bests[] = {2, 2, 2, 2, kInfinity};
   value.set([&](int row) { return values[row % 5]; });
@@ -44,7 +44,7 @@ void testKeepBest(Context& context, Backend& backend) {
     const bool better = row % 5 == 0 || row % 5 == 4;
     context.check(best.host[row] == (better ? values : bests)[row % 5], "best of row " + std::to_string(row));
     for (int i = 0; i < x.features(); ++i)
-      context.check(kept.at(row, i) == (better ? 1 : -1) * static_cast<float>(row * 10 + i),
+      context.check(kept.at(row, i) == (better ? 1 : -1) * static_cast<float>(row * 10 + i + 1),
                     "kept point of row " + std::to_string(row));
   }
 }
@@ -101,9 +101,9 @@ struct Row {
   }
 };
 
-void testDescend(Context& context, Backend& backend, InputKind kind, bool clipped, const std::string& name) {
+void testDescend(Context& context, Backend& backend, int features, InputKind kind, bool clipped,
+                 const std::string& name) {
   Random& random = context.random;
-  const int features = choose(random, 1, 90);
   const bool boxed = kind == InputKind::box || clipped;
   Batch lower(backend, features, 2), upper(backend, features, 2), gradient(backend, features, 2);
   Batch dx(backend, features, 2);
@@ -158,19 +158,29 @@ void testDescend(Context& context, Backend& backend, InputKind kind, bool clippe
   }
 }
 
-void testDescents(Context& context, Backend& backend) {
-  for (int round = 0; round < 20; ++round) {
-    testDescend(context, backend, InputKind::box, false, "box");
-    testDescend(context, backend, InputKind::l1, false, "l1 ball");
-    testDescend(context, backend, InputKind::l1, true, "clipped l1 ball");
-    testDescend(context, backend, InputKind::l2, false, "l2 ball");
-    testDescend(context, backend, InputKind::l2, true, "clipped l2 ball");
-  }
+void testDescents(Context& context, Backend& backend, int features) {
+  testDescend(context, backend, features, InputKind::box, false, "box");
+  testDescend(context, backend, features, InputKind::l1, false, "l1 ball");
+  testDescend(context, backend, features, InputKind::l1, true, "clipped l1 ball");
+  testDescend(context, backend, features, InputKind::l2, false, "l2 ball");
+  testDescend(context, backend, features, InputKind::l2, true, "clipped l2 ball");
 }
 
-const Test dots("attack: dot", testDot);
-const Test bests("attack: best so far", testKeepBest);
-const Test descents("attack: projected descent", testDescents);
+template <typename Run>
+void eachSize(Run run) {
+  for (const int features : {1, 7, 33, 1000}) run(features);
+}
+
+const Test dots("attack: dot", [](Context& context, Backend& backend) {
+  eachSize([&](int features) { testDot(context, backend, features); });
+});
+const Test bests("attack: best so far", [](Context& context, Backend& backend) {
+  eachSize([&](int features) { testKeepBest(context, backend, features); });
+});
+const Test descents("attack: projected descent", [](Context& context, Backend& backend) {
+  eachSize([&](int features) { testDescents(context, backend, features); });
+  for (int round = 0; round < 14; ++round) testDescents(context, backend, choose(context.random, 1, 90));
+});
 
 }  // namespace
 }  // namespace bulwark::selftest

@@ -108,7 +108,12 @@ int runBench() {
     return 0;
   }
   std::printf("--- GPU ---\n");
-  benchDevice(*cuda::openDevice(), threads, deviceScale(), cuda::multiplyAddCeiling(), stdout);
+  const double peak = cuda::multiplyAddCeiling();
+  benchDevice(*cuda::openDevice(), threads, deviceScale(), peak, stdout, cuda::cublasProduct);
+  std::printf("--- GPU, kernels launched one by one instead of as graphs ---\n");
+  BenchScale whole = deviceScale();
+  whole.kernels = false;
+  benchDevice(*cuda::openDevice(0, size_t{256} << 20, false), threads, whole, peak, stdout);
   return 0;
 }
 

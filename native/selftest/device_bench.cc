@@ -37,27 +37,34 @@ double secondsOf(Backend& backend, double budget, const std::function<void()>& c
 
 class Bench {
  public:
-  Bench(Device& device, int threads, const BenchScale& scale, double peak, std::FILE* out)
+  Bench(Device& device, int threads, const BenchScale& scale, double peak, std::FILE* out,
+        const LibraryProduct& library)
       : device_(device),
         threads_(threads),
         scale_(scale),
         peak_(peak),
         out_(out),
+        library_(library),
         backend_(device.makeBackend()) {}
 
   void run() {
     std::fprintf(out_, "device %s (%s), %d lanes\n", device_.kind(), backend_->name(), backend_->lanes());
+    if (scale_.kernels) kernels();
+    for (const BenchNetwork& network : benchNetworks()) whole(network);
+  }
+
+ private:
+  void kernels() {
     measureCeilings();
     affines();
+    libraryProducts();
     // 200 images x 9 rows, in a layer that stays in the caches and in one that does not.
     const int rows = 9 * scale_.images;
     relus(100, rows);
     relus(std::max(8, scale_.productSize), rows);
     inputs(784, rows);
-    for (const BenchNetwork& network : benchNetworks()) whole(network);
   }
 
- private:
   int blocksFor(int rows) const { return (rows + backend_->lanes() - 1) / backend_->lanes(); }
   double time(const std::function<void()>& call) { return secondsOf(*backend_, scale_.budget, call); }
 
@@ -108,6 +115,31 @@ class Bench {
         }
       }
     }
+  }
+
+  /// The networks' dense layers by the vendor's library, on rows as they lie here and as it likes them best.
+  void libraryProducts() {
+    if (!library_) return;
+    const auto row = [&](const std::string& name, int in, int out, int rows) {
+      for (const bool inBlocks : {true, false}) {
+        const cuda::ProductTime time = library_(in, out, rows, inBlocks);
+        if (!time.absence.empty()) return std::fprintf(out_, "  no cuBLAS: %s\n", time.absence.c_str());
+        const double flops = 2.0 * in * out * rows;
+        std::fprintf(out_, "  %-56s %10.1f us %10.1f GFLOP/s %5.1f %%\n",
+                     (name + (inBlocks ? ", rows in blocks" : ", rows in one")).c_str(), time.seconds * 1e6,
+                     flops / time.seconds / 1e9, 100 * flops / time.seconds / peak_);
+      }
+      return 0;
+    };
+    std::fprintf(out_, "cuBLAS, float32 without tensor cores\n");
+    if (row("large product", scale_.productSize, scale_.productSize, scale_.productSize) != 0) return;
+    for (const BenchNetwork& network : benchNetworks())
+      for (const Affine& affine : network.network.affines)
+        if (const auto* linear = std::get_if<Linear>(&affine)) {
+          const int rows = 9 * (network.large ? scale_.imagesOfLarge : scale_.images);
+          row(network.name + " " + describe(affine), linear->in, linear->out, rows);
+          row(network.name + " " + describe(affine) + ", adjoint", linear->out, linear->in, rows);
+        }
   }
 
   void stream(const std::string& name, double bytes, const std::function<void()>& call) {
@@ -203,6 +235,7 @@ class Bench {
   const BenchScale scale_;
   const double peak_;
   std::FILE* const out_;
+  const LibraryProduct& library_;
   const std::unique_ptr<Backend> backend_;
   double copy_ = 0;
 };
@@ -227,8 +260,9 @@ BenchScale cpuScale() {
           .budget = 0.1};
 }
 
-void benchDevice(Device& device, int threads, const BenchScale& scale, double peak, std::FILE* out) {
-  Bench(device, threads, scale, peak, out).run();
+void benchDevice(Device& device, int threads, const BenchScale& scale, double peak, std::FILE* out,
+                 const LibraryProduct& library) {
+  Bench(device, threads, scale, peak, out, library).run();
 }
 
 }  // namespace bulwark::selftest

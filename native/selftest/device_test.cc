@@ -1,6 +1,7 @@
 // Whole bounds on every device against the CPU's, and what happens when a device's memory is full.
 #include <cmath>
 #include <string>
+#include <tuple>
 
 #include "bounds/bounds.h"
 #include "bounds/ledger.h"
@@ -11,6 +12,10 @@
 
 namespace bulwark::selftest {
 namespace {
+
+std::shared_ptr<Device> emulated(size_t budget, size_t grain, bool graphs = true) {
+  return cuda_emulated::openDevice(budget, grain, graphs);
+}
 
 Specification margins(Random& random, int count, int rowCount, int outputs) {
   Specification rows{rowCount, {}, {}, false};
@@ -63,7 +68,7 @@ const Test boundsTest("device: joint bounds are the CPU's, and climb", [](Contex
 });
 
 const Test waitTest("device: the host waits for no step of an ascent", [](Context& context) {
-  const auto device = cuda_emulated::openDevice(size_t{64} << 20, size_t{1} << 20);
+  const auto device = emulated(size_t{64} << 20, size_t{1} << 20);
   const auto backend = device->makeBackend();
   Random& random = context.random;
   for (const auto& [networkName, network] : boundsNetworks(random)) {
@@ -88,9 +93,46 @@ const Test waitTest("device: the host waits for no step of an ascent", [](Contex
   }
 });
 
+const Test recordedTest("device: recorded steps give the same bits, and are taken", [](Context& context) {
+  Random& random = context.random;
+  constexpr int kImages = 3, kRows = 4;
+  const auto open = [](bool graphs) { return emulated(size_t{1} << 30, 1, graphs); };
+  const auto counted = [](Device& device, auto... arguments) {
+    const long one = emulation::launches(), many = emulation::graphLaunches();
+    const BoundsResult result = boundsOn(device, 2, arguments..., nullptr);
+    return std::tuple(result, emulation::launches() - one, emulation::graphLaunches() - many);
+  };
+  for (const auto& [networkName, network] : boundsNetworks(random)) {
+    const Region region = boundsRegions(random, kImages, network.inputSize()).back().region;
+    const Specification rows = margins(random, kImages, kRows, network.outputSize());
+    // With stops and without, where the best iterate is kept besides.
+    for (const bool stops : {false, true}) {
+      BoundsOptions options;
+      options.method = Method::joint;
+      options.boxes = BoxSource::cheap;
+      options.iterations = 10;
+      options.multipliers = true;
+      options.stopWhenProven = stops;
+      const auto [plain, launches, none] = counted(*open(false), network, region, rows, options);
+      const auto [recorded, fewer, graphs] = counted(*open(true), network, region, rows, options);
+      const std::string where = networkName + (stops ? ", stopped when proven" : "");
+      context.check(plain.lower == recorded.lower && plain.iterations == recorded.iterations,
+                    where + ": bounds");
+      for (size_t row = 0; row < plain.multipliers.size(); ++row) {
+        context.check(plain.multipliers[row].slope == recorded.multipliers[row].slope &&
+                          plain.multipliers[row].lambda == recorded.multipliers[row].lambda,
+                      where + ": multipliers");
+      }
+      context.check(none == 0 && (stops || (graphs > 0 && fewer < launches * 3 / 4)),
+                    where + ": " + std::to_string(fewer) + " launches and " + std::to_string(graphs) +
+                        " graphs instead of " + std::to_string(launches) + " launches");
+    }
+  }
+});
+
 const Test memoryTest("device: memory that is full, and given back", [](Context& context) {
   constexpr size_t kMiB = size_t{1} << 20;
-  const auto device = cuda_emulated::openDevice(8 * kMiB, 4 * kMiB);
+  const auto device = emulated(8 * kMiB, 4 * kMiB);
   const auto backend = device->makeBackend();
   const auto fits = [&](size_t bytes) {
     try {
@@ -137,7 +179,7 @@ struct Crowd {
 const Test budgetTest("device: a batch is as large as the budget allows", [](Context& context) {
   const Crowd crowd(context.random, 8);
   std::set<std::string> notes;
-  const auto roomy = cuda_emulated::openDevice(size_t{1} << 30, 1);
+  const auto roomy = emulated(size_t{1} << 30, 1);
   const std::vector<double> all = crowd.on(*roomy, notes);
   const auto backend = roomy->makeBackend();
   const ReadyImages ready(crowd.network, *backend, crowd.region, false);
@@ -154,7 +196,7 @@ const Test budgetTest("device: a batch is as large as the budget allows", [](Con
   // Down from plenty until the bound needs more than there is.
   for (size_t budget = least; budget > whole; budget = budget * 7 / 8) {
     try {
-      context.check(crowd.on(*cuda_emulated::openDevice(budget, 1), notes) == all,
+      context.check(crowd.on(*emulated(budget, 1), notes) == all,
                     "same bounds in " + std::to_string(budget) + " bytes");
     } catch (const DeviceMemoryError&) {
       break;
@@ -172,10 +214,10 @@ const Test halvedTest("device: a batch that finds no room is halved, and it is s
   constexpr size_t kMiB = size_t{1} << 20;
   const Crowd crowd(context.random, 24);
   std::set<std::string> notes;
-  const std::vector<double> all = crowd.on(*cuda_emulated::openDevice(size_t{1} << 30, 1), notes);
+  const std::vector<double> all = crowd.on(*emulated(size_t{1} << 30, 1), notes);
   context.check(notes.empty(), "in plenty");
   // Free memory in many pieces, and one of two MiB.
-  const auto device = cuda_emulated::openDevice(16 * kMiB, 16 * kMiB);
+  const auto device = emulated(16 * kMiB, 16 * kMiB);
   const auto backend = device->makeBackend();
   std::vector<std::unique_ptr<Buffer>> pieces;
   while (backend->memoryLeft() > 2 * kMiB) pieces.push_back(backend->allocate(kMiB / 4));
@@ -186,15 +228,19 @@ const Test halvedTest("device: a batch that finds no room is halved, and it is s
 
 const Test benchTest("device: the measurements run", [](Context& context) {
   std::FILE* out = std::tmpfile();
-  const auto device = cuda_emulated::openDevice(size_t{1} << 30, 1);
+  const auto device = emulated(size_t{1} << 30, 1);
   const BenchScale tiny{
       .images = 1, .imagesOfLarge = 0, .iterations = 1, .copyBytes = 1 << 16, .productSize = 32, .budget = 0};
-  benchDevice(*device, 1, tiny, cuda_emulated::multiplyAddCeiling(2, 16), out);
+  const auto library = [](int, int outputs, int, bool) {
+    return outputs == 784 ? cuda::ProductTime{0, "none for this"} : cuda::ProductTime{1e-3, ""};
+  };
+  benchDevice(*device, 1, tiny, cuda_emulated::multiplyAddCeiling(2, 16), out, library);
   std::string text(static_cast<size_t>(std::ftell(out)), ' ');
   std::rewind(out);
   context.check(std::fread(text.data(), 1, text.size(), out) == text.size(), "read back");
   std::fclose(out);
-  context.check(text.find("ceiling") != std::string::npos && text.find("images/s") != std::string::npos,
+  context.check(text.find("ceiling") != std::string::npos && text.find("images/s") != std::string::npos &&
+                    text.find("no cuBLAS: none for this") != std::string::npos,
                 "a table");
   context.check(text.find("NOT FINITE") == std::string::npos && text.find("nan") == std::string::npos, text);
 });

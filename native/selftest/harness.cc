@@ -78,7 +78,7 @@ std::vector<Target> targets() {
         {known, runs ? std::make_shared<InstructionSet>(known) : nullptr, "this machine does not run it"});
   }
   // Every allocation by itself, so that the emulation sees what is written beside it.
-  all.push_back({"cuda-emulated", cuda_emulated::openDevice(size_t{1} << 30, 1), "", true});
+  all.push_back({"cuda-emulated", cuda_emulated::openDevice(size_t{1} << 30, 1, true), "", true});
   const cuda::DeviceList found = cuda::devices();
   all.push_back({"cuda", found.devices.empty() ? nullptr : cuda::openDevice(), found.reason, true});
   return all;

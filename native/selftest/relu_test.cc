@@ -137,6 +137,8 @@ const Test dualTest("reluDual", [](Context& context, Backend& backend) {
           const int blocks = features < 100 ? choose(context.random, 1, 7) : 1;
           dualAgainstGrid(context, backend, features, blocks, rule, boundless, pays);
         }
+  // Wide enough that devices which cut a layer into parts take longer ones.
+  dualAgainstGrid(context, backend, 2100, 1, SlopeRule::free, false, true);
 });
 
 const Test theoremTest("reluDual, boundless, is Theorem 4.1's h", [](Context& context, Backend& backend) {
@@ -284,6 +286,7 @@ const Test ascendTest("reluAscend", [](Context& context, Backend& backend) {
   for (const SlopeRule rule : {SlopeRule::box, SlopeRule::free})
     for (const int features : {1, 7, 33, 1000})
       ascendAgainstReference(context, backend, features, choose(context.random, 1, 3), rule);
+  ascendAgainstReference(context, backend, 2100, 1, SlopeRule::free);
 });
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The attack's step: descent, then the nearest point of the region (see kernels/cpu/attack.inl).
 //
-// The projections are searches for one number per row, so here too a thread block keeps its 32 rows to
-// itself (see input.cu). The rounds are as many as the slowest row could need: threads of a block must meet
+// The projections are searches for one number per row, so here too a thread block keeps its rows to itself
+// (see input.cu). The rounds are as many as the slowest row could need: threads of a block must meet
 // at barriers, and a row that is done changes no more.
 #include "kernels/cuda/attack.h"
 #include "kernels/cuda/wide.h"
@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kWideThreads)
     keepBetter(const float* value, const float* x, float* best, float* kept, int features) {
   WideWalk walk(features);
   const float now = value[walk.row], before = best[walk.row];
-  __syncthreads();  // all have read what the first warp overwrites
+  __syncthreads();  // all have read what the first of a row's threads overwrites
   if (!(now < before)) return;
   if (threadIdx.y == 0) best[walk.row] = now;
   for (; walk.here(); walk.next()) kept[walk.at] = x[walk.at];
@@ -42,13 +42,13 @@ __global__ void __launch_bounds__(kWideThreads)
   }
 }
 
-/// The largest over warps of each lane's `mine`, in every thread.
-__device__ float largestOverWarps(float mine, double (*shared)[kLanes]) {
+/// The largest that a row's threads have, in each of them.
+__device__ float largestOfRow(float mine, double (*shared)[kWideRows]) {
   shared[threadIdx.y][threadIdx.x] = mine;
   __syncthreads();
   float largest = 0.0f;
-  for (unsigned warp = 0; warp < blockDim.y; ++warp)
-    largest = atLeast(static_cast<float>(shared[warp][threadIdx.x]), largest);
+  for (unsigned each = 0; each < blockDim.y; ++each)
+    largest = atLeast(static_cast<float>(shared[each][threadIdx.x]), largest);
   __syncthreads();
   return largest;
 }
@@ -56,7 +56,7 @@ __device__ float largestOverWarps(float mine, double (*shared)[kLanes]) {
 /// The projection onto ball and box is clip(t y, box) for one t per row; t^2 is the root of a concave
 /// increasing piecewise linear function, from the left.
 __device__ void projectL2(Bounds bounds, float eps, float squares, float* dx, int features,
-                          double (*shared)[kLanes]) {
+                          double (*shared)[kWideRows]) {
   const float room = eps * eps;
   float shrink = squares > room ? room / squares : 1.0f;
   for (int round = 0; bounds.lower && round < kRounds; ++round) {
@@ -67,8 +67,8 @@ __device__ void projectL2(Bounds bounds, float eps, float squares, float* dx, in
       clippedSum += scaled < reach ? scaled : reach;
       freeSum += scaled < reach ? square : 0.0f;
     }
-    const float sum = static_cast<float>(sumOverWarps(clippedSum, shared));
-    const float slope = static_cast<float>(sumOverWarps(freeSum, shared));
+    const float sum = static_cast<float>(sumOfRow(clippedSum, shared));
+    const float slope = static_cast<float>(sumOfRow(freeSum, shared));
     if (shrink < 1.0f && sum < 0.999f * room)
       shrink = slope > 0.0f ? atMost(shrink + (room - sum) / slope, 1.0f) : 1.0f;
   }
@@ -88,14 +88,14 @@ __device__ inline float shrunk(Bounds bounds, size_t at, float y, float threshol
 /// The projection onto ball and box is clip(soft(y, threshold)), its 1-norm falling in the threshold:
 /// bisection, keeping the end that is inside the ball.
 __device__ void projectL1(Bounds bounds, float eps, float largest, float* dx, int features,
-                          double (*shared)[kLanes]) {
+                          double (*shared)[kWideRows]) {
   float outside = 0.0f, inside = largest;
   for (int round = 0; round <= kHalvings; ++round) {
     const float threshold = round == 0 ? 0.0f : 0.5f * (outside + inside);
     float size = 0.0f;
     for (WideWalk walk(features); walk.here(); walk.next())
       size += shrunk(bounds, walk.at, dx[walk.at], threshold);
-    const bool fits = static_cast<float>(sumOverWarps(size, shared)) <= eps;
+    const bool fits = static_cast<float>(sumOfRow(size, shared)) <= eps;
     inside = fits ? threshold : inside;
     outside = fits ? outside : threshold;
   }
@@ -108,7 +108,7 @@ __device__ void projectL1(Bounds bounds, float eps, float largest, float* dx, in
 template <bool l1>
 __global__ void __launch_bounds__(kWideThreads) ballDescent(Bounds bounds, const float* gradient, float step,
                                                             const float* radius, float* dx, int features) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   WideWalk start(features);
   const float eps = radius[start.row];
   float largest = 0.0f, squares = 0.0f;
@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kWideThreads) ballDescent(Bounds bounds, const
     squares += slope * slope;
   }
   const float norm =
-      l1 ? largestOverWarps(largest, shared) : sqrtf(static_cast<float>(sumOverWarps(squares, shared)));
+      l1 ? largestOfRow(largest, shared) : sqrtf(static_cast<float>(sumOfRow(squares, shared)));
   const float scale = norm > 0.0f ? atMost(step * eps / norm, kLargest) : 0.0f;
   // Only blocked entries can be larger than the norm; capped, they do not drown the others in the projection.
   const float most = step * eps;
@@ -131,16 +131,16 @@ __global__ void __launch_bounds__(kWideThreads) ballDescent(Bounds bounds, const
     squares += moved * moved;
   }
   if (l1) {
-    projectL1(bounds, eps, largestOverWarps(largest, shared), dx, features, shared);
+    projectL1(bounds, eps, largestOfRow(largest, shared), dx, features, shared);
   } else {
-    projectL2(bounds, eps, static_cast<float>(sumOverWarps(squares, shared)), dx, features, shared);
+    projectL2(bounds, eps, static_cast<float>(sumOfRow(squares, shared)), dx, features, shared);
   }
 }
 
 }  // namespace
 
 void keepBest(Stream& stream, Rows value, View x, Rows best, View kept) {
-  launch(stream.get(), keepBetter, x.blocks, wideThreads(x.features), value.data, x.data, best.data,
+  launch(stream.get(), keepBetter, wideGrid(x), wideThreads(x.features), value.data, x.data, best.data,
          kept.data, x.features);
 }
 
@@ -148,10 +148,10 @@ void descend(Stream& stream, const InputRegion& region, View gradient, float ste
   const bool box = region.kind == InputKind::box;
   const Bounds bounds = box || region.clipped ? Bounds{region.lower.data, region.upper.data} : Bounds{};
   if (box) {
-    launch(stream.get(), boxDescent, dx.blocks, wideThreads(dx.features), bounds, gradient.data, step,
+    launch(stream.get(), boxDescent, wideGrid(dx), wideThreads(dx.features), bounds, gradient.data, step,
            dx.data, dx.features);
   } else {
-    launch(stream.get(), region.kind == InputKind::l1 ? ballDescent<true> : ballDescent<false>, dx.blocks,
+    launch(stream.get(), region.kind == InputKind::l1 ? ballDescent<true> : ballDescent<false>, wideGrid(dx),
            wideThreads(dx.features), bounds, gradient.data, step, region.eps.data, dx.data, dx.features);
   }
 }

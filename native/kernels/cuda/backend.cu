@@ -3,6 +3,7 @@
 #include "kernels/cuda/affine_plan.h"
 #include "kernels/cuda/attack.h"
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/input.h"
 #include "kernels/cuda/make_backend.h"
 #include "kernels/cuda/noise.h"
@@ -22,8 +23,10 @@ constexpr int kStepsAhead = 8;
 /// Given back when the stream that used it is done.
 class DeviceBuffer final : public Buffer {
  public:
-  DeviceBuffer(std::shared_ptr<Stream> stream, size_t bytes)
-      : stream_(std::move(stream)), piece_(stream_->memory(), bytes) {}
+  DeviceBuffer(std::shared_ptr<Stream> stream, size_t bytes) : stream_(std::move(stream)) {
+    stream_->requireNow();
+    piece_ = Piece(stream_->memory(), bytes);
+  }
   ~DeviceBuffer() override { cudaStreamSynchronize(stream_->get()); }
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
@@ -45,8 +48,8 @@ const CudaAffinePlan& own(const AffinePlan& plan) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(const std::string& name, const std::shared_ptr<Memory>& memory)
-      : name_(name), shared_(std::make_shared<Stream>(memory)), stream_(*shared_) {}
+  CudaBackend(const std::string& name, const std::shared_ptr<Memory>& memory, bool graphs)
+      : name_(name), graphs_(graphs), shared_(std::make_shared<Stream>(memory)), stream_(*shared_) {}
 
   int lanes() const override { return kLanes; }
   int leastRows() const override { return kLeastRows; }
@@ -54,6 +57,9 @@ class CudaBackend final : public Backend {
   int stepsAhead() const override { return kStepsAhead; }
   const char* name() const override { return name_.c_str(); }
   void finish() override { stream_.finish(); }
+  std::unique_ptr<Recording> record(const std::function<void()>& calls) override {
+    return graphs_ ? recordGraph(shared_, calls) : nullptr;
+  }
 
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
     return std::make_unique<DeviceBuffer>(shared_, bytes);
@@ -163,14 +169,16 @@ class CudaBackend final : public Backend {
 
  private:
   const std::string name_;
+  const bool graphs_;
   const std::shared_ptr<Stream> shared_;  // buffers outlive their backend
   Stream& stream_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> makeBackend(const std::string& name, const std::shared_ptr<Memory>& memory) {
-  return std::make_unique<CudaBackend>(name, memory);
+std::unique_ptr<Backend> makeBackend(const std::string& name, const std::shared_ptr<Memory>& memory,
+                                     bool graphs) {
+  return std::make_unique<CudaBackend>(name, memory, graphs);
 }
 
 }  // namespace bulwark::BULWARK_CUDA

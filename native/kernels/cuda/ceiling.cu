@@ -1,14 +1,11 @@
 // The device's float32 arithmetic alone: chains of multiply-adds in registers, eight side by side in a
 // thread, so that none waits for another. Other kernels' figures are held against this one.
-#include <algorithm>
-#include <chrono>
-
-#include "kernels/cuda/stream.h"
+#include "kernels/cuda/fastest.h"
 
 namespace bulwark::BULWARK_CUDA {
 namespace {
 
-constexpr int kChains = 8, kThreads = 256, kTimes = 10;
+constexpr int kChains = 8, kThreads = 256;
 
 __global__ void chains(float x, float y, int steps, float* out) {
   float sums[kChains];
@@ -26,17 +23,10 @@ double multiplyAddCeiling(int blocks, int steps) {
   const auto memory = std::make_shared<Memory>(size_t{1} << 30, 1);
   Stream stream(memory);
   const Piece out(memory, static_cast<size_t>(blocks) * kThreads * sizeof(float));
-  const auto seconds = [&] {
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kTimes; ++i)
-      launch(stream.get(), chains, blocks, kThreads, 0.5f, 0.5f, steps, static_cast<float*>(out.data()));
-    stream.finish();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  seconds();  // the clock rises, the code is loaded
-  double best = seconds();
-  for (int i = 0; i < 4; ++i) best = std::min(best, seconds());
-  return 2.0 * kChains * kThreads * blocks * steps * kTimes / best;
+  const double seconds = fastest(stream, [&] {
+    launch(stream.get(), chains, blocks, kThreads, 0.5f, 0.5f, steps, static_cast<float*>(out.data()));
+  });
+  return 2.0 * kChains * kThreads * blocks * steps / seconds;
 }
 
 }  // namespace bulwark::BULWARK_CUDA

@@ -13,15 +13,18 @@ constexpr int kStreams = 2;
 
 class CudaDevice final : public Device {
  public:
-  CudaDevice(std::string name, std::shared_ptr<Memory> memory)
-      : name_(std::move(name)), memory_(std::move(memory)) {}
+  CudaDevice(std::string name, std::shared_ptr<Memory> memory, bool graphs)
+      : name_(std::move(name)), memory_(std::move(memory)), graphs_(graphs) {}
   const char* kind() const override { return "cuda"; }
-  std::unique_ptr<Backend> makeBackend() override { return BULWARK_CUDA::makeBackend(name_, memory_); }
+  std::unique_ptr<Backend> makeBackend() override {
+    return BULWARK_CUDA::makeBackend(name_, memory_, graphs_);
+  }
   int batchesAtOnce(int threads) const override { return std::min(threads, kStreams); }
 
  private:
   const std::string name_;
   const std::shared_ptr<Memory> memory_;
+  const bool graphs_;
 };
 
 }  // namespace
@@ -48,13 +51,14 @@ DeviceList devices() {
   return list;
 }
 
-std::shared_ptr<Device> openDevice(size_t budget, size_t grain) {
+std::shared_ptr<Device> openDevice(size_t budget, size_t grain, bool graphs) {
   const DeviceList list = devices();
   if (list.devices.empty()) throw DeviceError("no CUDA device: " + list.reason);
   size_t free = 0, total = 0;
   require(cudaMemGetInfo(&free, &total), "opening the device");
   if (budget == 0) budget = free / 10 * 9;
-  return std::make_shared<CudaDevice>(list.devices.front().name, std::make_shared<Memory>(budget, grain));
+  return std::make_shared<CudaDevice>(list.devices.front().name, std::make_shared<Memory>(budget, grain),
+                                      graphs);
 }
 
 }  // namespace bulwark::BULWARK_CUDA

@@ -1,8 +1,8 @@
 // min a^T dx over the region with its minimiser, and sums over single rows.
 //
 // The input is the narrowest layer of most networks, and what happens here repeats itself until a multiplier
-// settles. So one thread block of 32 warps keeps a block of 32 rows from beginning to end: no trips to other
-// kernels between the rounds, and from the second round on a, lower and upper come from the caches.
+// settles. So one thread block keeps a few rows from beginning to end (wide.h): no trips to other kernels
+// between the rounds, and from the second round on a, lower and upper come from the caches.
 #include "kernels/cuda/input.h"
 #include "kernels/cuda/wide.h"
 
@@ -11,13 +11,12 @@ namespace {
 
 __global__ void __launch_bounds__(kWideThreads)
     productSums(const float* a, const float* b, int features, bool root, float* out) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   float sum = 0.0f;
-  for (WideWalk walk(features); walk.here(); walk.next()) sum += a[walk.at] * b[walk.at];
-  const double total = sumOverWarps(sum, shared);
-  if (threadIdx.y == 0)
-    out[static_cast<size_t>(blockIdx.x) * kLanes + threadIdx.x] =
-        static_cast<float>(root ? sqrt(total) : total);
+  WideWalk walk(features);
+  for (; walk.here(); walk.next()) sum += a[walk.at] * b[walk.at];
+  const double total = sumOfRow(sum, shared);
+  if (threadIdx.y == 0) out[walk.row] = static_cast<float>(root ? sqrt(total) : total);
 }
 
 struct Region {
@@ -28,7 +27,7 @@ struct Region {
 
 __global__ void __launch_bounds__(kWideThreads)
     boxInput(Region region, const float* a, int features, float* dx, double* value) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   float sum = 0.0f;
   WideWalk walk(features);
   for (; walk.here(); walk.next()) {
@@ -37,17 +36,17 @@ __global__ void __launch_bounds__(kWideThreads)
     dx[walk.at] = point;
     sum += slope * point;
   }
-  const double total = sumOverWarps(sum, shared);
+  const double total = sumOfRow(sum, shared);
   if (threadIdx.y == 0) value[walk.row] = total;
 }
 
 __global__ void __launch_bounds__(kWideThreads)
     l2Input(Region region, const float* a, int features, float* dx, double* value) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   float sum = 0.0f;
   WideWalk walk(features);
   for (; walk.here(); walk.next()) sum += a[walk.at] * a[walk.at];
-  const double norm = sqrt(sumOverWarps(sum, shared)), eps = region.eps[walk.row];
+  const double norm = sqrt(sumOfRow(sum, shared)), eps = region.eps[walk.row];
   if (threadIdx.y == 0) value[walk.row] = -eps * norm;
   const float factor = norm == 0.0 ? 0.0f : static_cast<float>(-eps / norm);
   for (WideWalk again(features); again.here(); again.next()) dx[again.at] = factor * a[again.at];
@@ -56,8 +55,8 @@ __global__ void __launch_bounds__(kWideThreads)
 /// The first of the largest entries takes all of the ball.
 __global__ void __launch_bounds__(kWideThreads)
     l1Input(Region region, const float* a, int features, float* dx, double* value) {
-  __shared__ float sizes[kWideWarps][kLanes];
-  __shared__ int places[kWideWarps][kLanes];
+  __shared__ WideShared<float> sizes;
+  __shared__ WideShared<int> places;
   float largest = -1.0f, poison = 0.0f;
   int where = 0;
   WideWalk walk(features);
@@ -74,9 +73,9 @@ __global__ void __launch_bounds__(kWideThreads)
   __syncthreads();
   largest = -1.0f;
   poison = 0.0f;
-  for (unsigned warp = 0; warp < blockDim.y; ++warp) {
-    const float size = sizes[warp][threadIdx.x];
-    const int place = places[warp][threadIdx.x];
+  for (unsigned each = 0; each < blockDim.y; ++each) {
+    const float size = sizes[each][threadIdx.x];
+    const int place = places[each][threadIdx.x];
     if (size > largest || (size == largest && place < where)) {
       largest = size;
       where = place;
@@ -96,7 +95,7 @@ __global__ void __launch_bounds__(kWideThreads)
 /// multiplier takes `steps` Newton steps on the pieces where it lies (see kernels/cpu/input.inl).
 __global__ void __launch_bounds__(kWideThreads)
     clippedL2Input(Region region, const float* a, int features, int steps, float* dx, double* value) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   WideWalk walk(features);
   const size_t row = walk.row;
   const float eps = region.eps[row];
@@ -105,7 +104,7 @@ __global__ void __launch_bounds__(kWideThreads)
   if (steps > 0) {
     float sum = 0.0f;
     for (; walk.here(); walk.next()) sum += a[walk.at] * a[walk.at];
-    all = sumOverWarps(sum, shared);
+    all = sumOfRow(sum, shared);
     if (lambda == 0.0f && eps > 0.0f) lambda = static_cast<float>(sqrt(all) / eps);
   }
   const bool still = region.still && region.still[row] != 0.0f;
@@ -119,8 +118,8 @@ __global__ void __launch_bounds__(kWideThreads)
       onLine += clipped ? 0.0f : slope * slope;
       atEnds += clipped ? point * point : 0.0f;
     }
-    const double line = sumOverWarps(onLine, shared);
-    const double ends = sumOverWarps(atEnds, shared);
+    const double line = sumOfRow(onLine, shared);
+    const double ends = sumOfRow(atEnds, shared);
     const double ball = static_cast<double>(eps) * eps, room = ball - ends, now = lambda;
     if (still) {
       // Its last evaluation is repeated.
@@ -141,7 +140,7 @@ __global__ void __launch_bounds__(kWideThreads)
     dx[each.at] = point;
     sum += (slope + half * point) * point;
   }
-  const double total = sumOverWarps(sum, shared), radius = eps;
+  const double total = sumOfRow(sum, shared), radius = eps;
   if (threadIdx.y != 0) return;
   value[row] = total - 0.5 * lambda * radius * radius;
   region.lambda[row] = lambda;
@@ -152,7 +151,7 @@ __global__ void __launch_bounds__(kWideThreads)
 /// features that tie at it share what is left in proportion to their room.
 __global__ void __launch_bounds__(kWideThreads)
     clippedL1Input(Region region, const float* a, int features, float* dx, double* value) {
-  __shared__ double shared[kWideWarps][kLanes];
+  __shared__ WideShared<double> shared;
   WideWalk start(features);
   const double budget = region.eps[start.row];
   double broken = 0.0;
@@ -160,7 +159,7 @@ __global__ void __launch_bounds__(kWideThreads)
     const float slope = a[start.at];
     if (!(slope == slope) || !(region.lower[start.at] <= region.upper[start.at])) broken = 1.0;
   }
-  broken = sumOverWarps(broken, shared);
+  broken = sumOfRow(broken, shared);
   const auto roomOf = [&](size_t at, float slope) {
     return slope > 0.0f ? -static_cast<double>(region.lower[at]) : static_cast<double>(region.upper[at]);
   };
@@ -174,7 +173,7 @@ __global__ void __launch_bounds__(kWideThreads)
       const float slope = a[each.at];
       if (fabsf(slope) >= gain) room += roomOf(each.at, slope);
     }
-    room = sumOverWarps(room, shared);
+    room = sumOfRow(room, shared);
     if (room >= budget) bits = tried;
   }
   const float last = __int_as_float(bits);
@@ -184,8 +183,8 @@ __global__ void __launch_bounds__(kWideThreads)
     if (gain > last) above += roomOf(each.at, slope);
     if (gain == last && gain > 0.0f) ties += roomOf(each.at, slope);
   }
-  above = sumOverWarps(above, shared);
-  ties = sumOverWarps(ties, shared);
+  above = sumOfRow(above, shared);
+  ties = sumOfRow(ties, shared);
   const double share = ties > 0.0 ? (budget - above < ties ? (budget - above) / ties : 1.0) : 0.0;
   double sum = 0.0;
   for (WideWalk each(features); each.here(); each.next()) {
@@ -195,19 +194,19 @@ __global__ void __launch_bounds__(kWideThreads)
     dx[each.at] = static_cast<float>(slope > 0.0f ? -spent : spent);
     sum -= spent * gain;
   }
-  sum = sumOverWarps(sum, shared);
+  sum = sumOfRow(sum, shared);
   if (threadIdx.y == 0) value[start.row] = broken > 0.0 || !(budget >= 0.0) ? notANumber() : sum;
 }
 
 }  // namespace
 
 void norm2(Stream& stream, View in, Rows out) {
-  launch(stream.get(), productSums, in.blocks, wideThreads(in.features), in.data, in.data, in.features, true,
-         out.data);
+  launch(stream.get(), productSums, wideGrid(in), wideThreads(in.features), in.data, in.data, in.features,
+         true, out.data);
 }
 
 void dot(Stream& stream, View a, View b, Rows value) {
-  launch(stream.get(), productSums, a.blocks, wideThreads(a.features), a.data, b.data, a.features, false,
+  launch(stream.get(), productSums, wideGrid(a), wideThreads(a.features), a.data, b.data, a.features, false,
          value.data);
 }
 
@@ -215,15 +214,15 @@ void inputDual(Stream& stream, const InputRegion& region, View a, int steps, Vie
   const Region arrays{region.lower.data, region.upper.data, region.eps.data, region.still.data,
                       region.lambda.data};
   if (region.kind == InputKind::l2 && region.clipped) {
-    launch(stream.get(), clippedL2Input, a.blocks, wideThreads(a.features), arrays, a.data, a.features, steps,
-           dx.data, value.data);
+    launch(stream.get(), clippedL2Input, wideGrid(a), wideThreads(a.features), arrays, a.data, a.features,
+           steps, dx.data, value.data);
     return;
   }
   const auto kernel = region.kind == InputKind::box  ? boxInput
                       : region.kind == InputKind::l2 ? l2Input
                       : region.clipped               ? clippedL1Input
                                                      : l1Input;
-  launch(stream.get(), kernel, a.blocks, wideThreads(a.features), arrays, a.data, a.features, dx.data,
+  launch(stream.get(), kernel, wideGrid(a), wideThreads(a.features), arrays, a.data, a.features, dx.data,
          value.data);
 }
 

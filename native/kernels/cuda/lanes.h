@@ -35,12 +35,13 @@ inline int partsOf(int features) {
   return divideUp(static_cast<size_t>(features), featuresPerPart(features));
 }
 
-/// In a thread block of kLanes x N threads: the sum over warps of each lane's `mine`, in every thread.
-__device__ inline double sumOverWarps(double mine, double (*shared)[kLanes]) {
+/// In a thread block of rows x N threads: the sum of what a row's N threads have, in each of them.
+template <int rows>
+__device__ inline double sumOfRow(double mine, double (*shared)[rows]) {
   shared[threadIdx.y][threadIdx.x] = mine;
   __syncthreads();
   double sum = 0.0;
-  for (unsigned warp = 0; warp < blockDim.y; ++warp) sum += shared[warp][threadIdx.x];
+  for (unsigned each = 0; each < blockDim.y; ++each) sum += shared[each][threadIdx.x];
   __syncthreads();
   return sum;
 }

@@ -79,7 +79,7 @@ class Array {
     require(cudaMemcpy(piece_.data(), host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice),
             "copy of an operator to the device");
     // From pageable memory the copy may still be on its way from a staging buffer.
-    require(cudaDeviceSynchronize(), "copy of an operator to the device");
+    require(cudaStreamSynchronize(cudaStreamLegacy), "copy of an operator to the device");
   }
   const T* data() const { return static_cast<const T*>(piece_.data()); }
   size_t size() const { return size_; }

@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kLanes* kWarps)
   }
   const float mine[kSums] = {sum, square, passed};
   for (int which = 0; which < (pays ? kSums : kPassed); ++which) {
-    const double total = sumOverWarps(mine[which], shared);
+    const double total = sumOfRow(mine[which], shared);
     if (threadIdx.y == 0)
       partials[((static_cast<size_t>(which) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * kLanes +
                threadIdx.x] = total;
@@ -141,7 +141,7 @@ __global__ void dualTotals(const double* partials, int parts, double* value, flo
     double mine = 0.0;
     for (int part = static_cast<int>(threadIdx.y); part < parts; part += kWarps)
       mine += from[static_cast<size_t>(part) * kLanes];
-    const double total = sumOverWarps(mine, shared);
+    const double total = sumOfRow(mine, shared);
     if (threadIdx.y != 0) continue;
     if (which == kValue) value[row] = total;
     if (which == kSquare) distance2[row] = static_cast<float>(total);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/cuda/stream.h"
 
@@ -22,11 +23,13 @@ Stream::~Stream() {
 }
 
 void Stream::finish() {
+  requireNow();
   require(cudaStreamSynchronize(stream_), "waiting for the device");
   used_ = 0;
 }
 
 Stream::Window Stream::window(size_t bytes) {
+  requireNow();  // a window's memory serves what comes next, too
   bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   if (used_ + bytes > ring_) finish();
   if (bytes > ring_) {
@@ -67,11 +70,34 @@ double* Stream::partials(size_t count) {
   if (count > partialCount_) {
     finish();
     partialCount_ = 0;
-    partials_ = Piece();
-    partials_ = Piece(memory_, count * sizeof(double));
+    partials_.reset();
+    partials_ = std::make_shared<Piece>(memory_, count * sizeof(double));
     partialCount_ = count;
   }
-  return static_cast<double*>(partials_.data());
+  return static_cast<double*>(partials_->data());
+}
+
+bool Stream::capture(const std::function<void()>& calls, cudaGraph_t* graph) {
+  // Other threads' calls are none of this capture's business.
+  require(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording of a stream");
+  captures_ = true;
+  bool whole = true;
+  const auto end = [&] {
+    captures_ = false;
+    return cudaStreamEndCapture(stream_, graph);
+  };
+  try {
+    calls();
+  } catch (const NotNow&) {
+    whole = false;
+  } catch (...) {
+    end();
+    if (*graph) cudaGraphDestroy(std::exchange(*graph, nullptr));
+    cudaGetLastError();
+    throw;
+  }
+  require(end(), "recording of a stream");
+  return whole;
 }
 
 }  // namespace bulwark::BULWARK_CUDA

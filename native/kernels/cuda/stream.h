@@ -1,6 +1,7 @@
 // A queue of work on the device, and the memory through which small things pass between host and device.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "kernels/cuda/memory.h"
@@ -39,13 +40,27 @@ class Stream {
 
   /// Device memory for one operation after the other.
   double* partials(size_t count);
+  /// What holds it now.
+  const std::shared_ptr<Piece>& scratch() const { return partials_; }
+
+  /// Captures what `calls` queue into `graph`, which is the caller's then. False, and nothing is queued,
+  /// where they ask for something that cannot be put off: numbers from or to the host, or memory.
+  bool capture(const std::function<void()>& calls, cudaGraph_t* graph);
+
+  /// For what a capture cannot hold: ends it.
+  void requireNow() const {
+    if (captures_) throw NotNow();
+  }
 
  private:
+  struct NotNow {};
   const void* passBytes(const void* host, size_t bytes);
 
   std::shared_ptr<Memory> memory_;
   cudaStream_t stream_ = nullptr;
-  Piece deviceRing_, partials_;
+  Piece deviceRing_;
+  std::shared_ptr<Piece> partials_;
+  bool captures_ = false;
   void* hostRing_ = nullptr;
   size_t ring_ = 0, used_ = 0, partialCount_ = 0;
 };

@@ -9,7 +9,7 @@ namespace bulwark {
 
 namespace cuda_emulated {
 /// As in kernels/cuda.h, of the emulated device.
-std::shared_ptr<Device> openDevice(size_t budget, size_t grain);
+std::shared_ptr<Device> openDevice(size_t budget, size_t grain, bool graphs);
 double multiplyAddCeiling(int blocks, int steps);
 }  // namespace cuda_emulated
 
@@ -18,6 +18,9 @@ namespace emulation {
 bool guardsIntact();
 /// How often the host waited for a stream so far.
 long waits();
+/// Kernels that the host launched one by one so far, and graphs.
+long launches();
+long graphLaunches();
 }  // namespace emulation
 
 }  // namespace bulwark

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <vector>
@@ -19,8 +20,23 @@ void runGrid(dim3 grid, dim3 threads, size_t sharedBytes, const std::function<vo
 
 }  // namespace bulwark::emulation
 
+using Work = std::function<void()>;
+
+struct EmulatedGraph {
+  std::shared_ptr<std::vector<Work>> works = std::make_shared<std::vector<Work>>();
+  bool broken = false;  // while it is captured: something was asked for that cannot be
+};
+
 struct EmulatedStream {
-  std::deque<std::function<void()>> waiting;
+  std::deque<Work> waiting;
+  EmulatedGraph* captured = nullptr;
+  void add(Work work) {
+    if (captured) {
+      captured->works->push_back(std::move(work));
+    } else {
+      waiting.push_back(std::move(work));
+    }
+  }
   void run() {
     while (!waiting.empty()) {
       waiting.front()();
@@ -57,7 +73,16 @@ bool guarded(const char* data, size_t bytes) {
   return intact(data - kGuard) && intact(data + bytes);
 }
 
-std::atomic<long> waited = 0;
+std::atomic<long> waited = 0, launched = 0, graphsLaunched = 0;
+
+/// The stream that this thread captures.
+thread_local EmulatedStream* capturing = nullptr;
+
+/// Of a call that a capture of this thread does not allow: whether there is one, which it breaks.
+bool breaksCapture() {
+  if (capturing) capturing->captured->broken = true;
+  return capturing != nullptr;
+}
 
 bool pinned(const void* data) {
   World& all = world();
@@ -75,6 +100,8 @@ void copyNow(void* to, const void* from, size_t bytes) { std::memcpy(to, from, b
 namespace bulwark::emulation {
 
 long waits() { return waited; }
+long launches() { return launched; }
+long graphLaunches() { return graphsLaunched; }
 bool guardsIntact() {
   World& all = world();
   const std::lock_guard lock(all.mutex);
@@ -92,9 +119,9 @@ bool sharedAllowed(const void* kernel, size_t bytes) {
 cudaError_t enqueue(const cudaLaunchConfig_t& config, std::function<void()> kernel) {
   if (!runnable(config.gridDim, config.blockDim, config.dynamicSmemBytes))
     return cudaErrorInvalidConfiguration;
-  config.stream->waiting.emplace_back([grid = config.gridDim, threads = config.blockDim,
-                                       bytes = config.dynamicSmemBytes,
-                                       body = std::move(kernel)] { runGrid(grid, threads, bytes, body); });
+  if (!config.stream->captured) ++launched;
+  config.stream->add([grid = config.gridDim, threads = config.blockDim, bytes = config.dynamicSmemBytes,
+                      body = std::move(kernel)] { runGrid(grid, threads, bytes, body); });
   return cudaSuccess;
 }
 
@@ -136,6 +163,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
   World& all = world();
   const std::lock_guard lock(all.mutex);
   if (all.taken + bytes > kMemory) return cudaErrorMemoryAllocation;
@@ -150,6 +178,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* data) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
   World& all = world();
   const std::lock_guard lock(all.mutex);
   const auto found = all.device.find(static_cast<char*>(data));
@@ -161,6 +190,7 @@ cudaError_t cudaFree(void* data) {
   return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
   World& all = world();
   const std::lock_guard lock(all.mutex);
   *data = std::malloc(bytes);
@@ -168,6 +198,7 @@ cudaError_t cudaMallocHost(void** data, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* data) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
   World& all = world();
   const std::lock_guard lock(all.mutex);
   all.pinned.erase(static_cast<char*>(data));
@@ -176,24 +207,31 @@ cudaError_t cudaFreeHost(void* data) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
   copyNow(to, from, bytes);
   return cudaSuccess;
 }
 /// From pageable memory the runtime copies before it returns; from pinned memory, when the stream gets there.
+/// CUDA would capture a copy from the host's memory and repeat it with whatever is there then, which nobody
+/// here means.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (kind != cudaMemcpyDeviceToDevice && stream->captured) {
+    breaksCapture();
+    return cudaErrorStreamCaptureUnsupported;
+  }
   if (kind == cudaMemcpyHostToDevice && !pinned(from)) {
     const auto* bytesOfIt = static_cast<const char*>(from);
-    stream->waiting.emplace_back([to, kept = std::vector<char>(bytesOfIt, bytesOfIt + bytes)] {
+    stream->add([to, kept = std::vector<char>(bytesOfIt, bytesOfIt + bytes)] {
       copyNow(to, kept.data(), kept.size());
     });
   } else {
-    stream->waiting.emplace_back([=] { copyNow(to, from, bytes); });
+    stream->add([=] { copyNow(to, from, bytes); });
   }
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  stream->waiting.emplace_back([=] { std::memset(to, value, bytes); });
+  stream->add([=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 
@@ -202,14 +240,55 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (stream->captured) return cudaErrorStreamCaptureUnsupported;
   stream->run();
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (stream == cudaStreamLegacy) return cudaSuccess;
+  if (stream->captured) {
+    stream->captured->broken = true;
+    return cudaErrorStreamCaptureUnsupported;
+  }
   ++waited;
   stream->run();
   return cudaSuccess;
 }
-/// Copies without a stream are made at once here, and what waits on streams is nobody else's business.
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream == cudaStreamLegacy || stream->captured || capturing) return cudaErrorStreamCaptureUnsupported;
+  stream->captured = new EmulatedGraph;
+  capturing = stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (capturing != stream) return cudaErrorInvalidValue;
+  capturing = nullptr;
+  *graph = std::exchange(stream->captured, nullptr);
+  if (!(*graph)->broken) return cudaSuccess;
+  delete std::exchange(*graph, nullptr);
+  return cudaErrorStreamCaptureInvalidated;
+}
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                          unsigned long long) {
+  if (breaksCapture()) return cudaErrorStreamCaptureUnsupported;
+  *executable = new EmulatedGraph(*graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  ++graphsLaunched;
+  stream->add([works = graph->works] {
+    for (const Work& work : *works) work();
+  });
+  return cudaSuccess;
+}
+/// What was launched goes on.
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
