@@ -115,6 +115,12 @@ if ! part build build; then
   echo "nothing else can be run"
   finish
 fi
+for each in "${known[@]:2}"; do
+  asked "$each" && needed=1
+done
+if [ -z "${needed-}" ]; then
+  finish
+fi
 if [ ! -x "$folder/selftest" ]; then
   echo "$folder/selftest is not built: run the part build"
   failed=1

@@ -167,8 +167,8 @@ struct Crowd {
     options.boxes = BoxSource::cheap;
     options.iterations = 2;
   }
-  std::vector<double> on(Device& device, std::set<std::string>& notes) const {
-    return boundsOn(device, 1, network, region, rows, options, &notes).lower;
+  std::vector<double> on(Device& device, std::set<std::string>& notes, int threads = 1) const {
+    return boundsOn(device, threads, network, region, rows, options, &notes).lower;
   }
   Network network;
   Region region;
@@ -181,6 +181,7 @@ const Test budgetTest("device: a batch is as large as the budget allows", [](Con
   std::set<std::string> notes;
   const auto roomy = emulated(size_t{1} << 30, 1);
   const std::vector<double> all = crowd.on(*roomy, notes);
+  context.check(crowd.on(*roomy, notes, 2) == all, "same bounds on two streams");
   const auto backend = roomy->makeBackend();
   const ReadyImages ready(crowd.network, *backend, crowd.region, false);
   const int target = static_cast<int>(crowd.network.nodes.size()) - 1;
@@ -224,6 +225,30 @@ const Test halvedTest("device: a batch that finds no room is halved, and it is s
   for (size_t i = 0; i < pieces.size(); i += 2) pieces[i].reset();
   context.check(crowd.on(*device, notes) == all, "the same bounds");
   context.check(!notes.empty(), "it was said");
+});
+
+const Test imagesTest("device: images that find no room are halved, and it is said", [](Context& context) {
+  constexpr int kImages = 200, kRows = 2;
+  constexpr size_t kMiB = size_t{1} << 20;
+  Random& random = context.random;
+  const Network network = boundsNetworks(random).front().network;
+  const Region region = boundsRegions(random, kImages, network.inputSize()).front().region;
+  const Specification rows = margins(random, kImages, kRows, network.outputSize());
+  BoundsOptions options;
+  options.method = Method::lip;  // needs little but the images
+  std::set<std::string> notes;
+  const auto plenty = boundsOn(*emulated(size_t{1} << 30, 1), 1, network, region, rows, options, &notes);
+  context.check(notes.empty(), "in plenty");
+  // Free memory in pieces of 64 KiB, and one that the way to the device needs.
+  const auto device = emulated(8 * kMiB, 8 * kMiB);
+  const auto backend = device->makeBackend();
+  std::vector<std::unique_ptr<Buffer>> pieces;
+  while (backend->memoryLeft() > 9 * kMiB / 8) pieces.push_back(backend->allocate(kMiB / 16));
+  for (size_t i = 0; i < pieces.size(); i += 2) pieces[i].reset();
+  const auto tight = boundsOn(*device, 1, network, region, rows, options, &notes);
+  context.check(tight.lower == plenty.lower, "the same bounds");
+  context.check(!notes.empty() && notes.begin()->find("images at once are halved") != std::string::npos,
+                "it was said");
 });
 
 const Test benchTest("device: the measurements run", [](Context& context) {

@@ -40,7 +40,7 @@ export interface CertifyOptions {
   /** Method complete: see {@link MethodOptions}. */
   subproblems?: MethodOptions['subproblems'];
   memory?: MethodOptions['memory'];
-  /** Images that go through the cascade together; default 32. */
+  /** Images that go through the cascade together; default 32, on a GPU 256. */
   chunkSize?: number;
   /** Path of a file of JSON lines; default: none is written. */
   out?: string;
@@ -53,6 +53,11 @@ export interface CertifyOptions {
   /** Called with the images settled so far, those of a resumed run included, and their total. */
   onProgress?: (done: number, total: number) => void;
 }
+
+/** A GPU wants thousands of rows at a time. */
+const defaultChunkSize = { cpu: 32, cuda: 256 } as const;
+/** While a GPU is at work on some chunks, the CPU proves and predicts others; more only take memory. */
+const mostChunks = { cpu: Infinity, cuda: 4 } as const;
 
 /**
  * Certifies a data set, image by image: predict, attack, cheap bound, joint bound, better boxes; each
@@ -83,7 +88,7 @@ export async function certify(
   }
   const attack = options.attack ?? true;
   const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);
-  const chunkSize = integer('chunkSize', options.chunkSize ?? 32, 1);
+  const chunkSize = integer('chunkSize', options.chunkSize ?? defaultChunkSize[verifier.device], 1);
   const { subproblems, memory } = resolveSearchLimits(options);
   check(model, data, options);
   const settings = runSettings(verifier, model, data, {
@@ -126,7 +131,7 @@ export async function certify(
   try {
     const chunks = chunksFrom(data, chunkSize, before);
     // More chunks than threads: where the last rows of one fill no batch, the others fill the gap.
-    const width = verifier.threads > 1 ? 2 * verifier.threads : 1;
+    const width = verifier.threads > 1 ? Math.min(2 * verifier.threads, mostChunks[verifier.device]) : 1;
     for await (const settled of inOrder(chunks, width, (chunk) =>
       settleChunk(verifier, model, chunk, cascade),
     )) {

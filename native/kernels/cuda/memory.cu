@@ -31,11 +31,19 @@ Memory::~Memory() {
 void* Memory::take(size_t bytes) {
   bytes = rounded(bytes);
   const std::lock_guard lock(mutex_);
-  const auto fits = [bytes](const auto& entry) { return entry.second.free && entry.second.bytes >= bytes; };
-  auto found = std::find_if(pieces_.begin(), pieces_.end(), fits);
+  // The smallest that fits, so that what is taken first does not break up the room of a whole batch.
+  const auto fitting = [&] {
+    auto best = pieces_.end();
+    for (auto piece = pieces_.begin(); piece != pieces_.end(); ++piece)
+      if (piece->second.free && piece->second.bytes >= bytes &&
+          (best == pieces_.end() || piece->second.bytes < best->second.bytes))
+        best = piece;
+    return best;
+  };
+  auto found = fitting();
   if (found == pieces_.end()) {
     grow(bytes);
-    found = std::find_if(pieces_.begin(), pieces_.end(), fits);
+    found = fitting();
   }
   auto& [address, piece] = *found;
   if (piece.bytes > bytes) pieces_.emplace(address + bytes, Piece{piece.bytes - bytes, true, false});

@@ -12,8 +12,8 @@
 
 namespace bulwark::BULWARK_CUDA {
 
-/// Pieces of large allocations of the runtime, which are slow to make and stop the device when freed. First
-/// fit, neighbours joined again when they are given back. For any number of threads.
+/// Pieces of large allocations of the runtime, which are slow to make and stop the device when freed. The
+/// smallest that fits is taken, neighbours are joined again when given back. For any number of threads.
 class Memory {
  public:
   /// `grain`: the runtime is asked for at least this much at a time.
