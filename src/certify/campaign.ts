@@ -12,6 +12,7 @@ import {
   resolveSearchLimits,
   seconds,
 } from '../verify/options.js';
+import { mostInputsToSplit } from '../vnnlib/input-split.js';
 import type { Verifier } from '../verify/verifier.js';
 import { CertificateMaker } from './certificates.js';
 import { type CascadeOptions, type Chunk, settleChunk } from './cascade.js';
@@ -91,6 +92,9 @@ export async function certify(
   const chunkSize = integer('chunkSize', options.chunkSize ?? defaultChunkSize[verifier.device], 1);
   const { subproblems, memory } = resolveSearchLimits(options);
   check(model, data, options);
+  // What is proven by splitting inputs has no certificates, and is never only believed.
+  const few = options.norm === 'linf' && model.inputSize <= mostInputsToSplit && !options.certificates;
+  const inputs = few && assurance !== 'none' ? assurance : undefined;
   const settings = runSettings(verifier, model, data, {
     ...options,
     method,
@@ -117,7 +121,7 @@ export async function certify(
     norm: options.norm,
     eps: options.eps,
     ...(options.clip ? { clip: options.clip } : {}),
-    stages: stagesFor({ method, attack, limits: { subproblems, memory } }),
+    stages: stagesFor({ method, attack, limits: { subproblems, memory }, inputs }),
     assurance,
     ...(options.certificates
       ? { certificates: { folder: options.certificates, maker: new CertificateMaker(model) } }

@@ -7,6 +7,7 @@ import { type Verifier, argmax } from '../verify/verifier.js';
 import type { Assurance, Bounds, BoxEvidence } from '../verify/index.js';
 import { type CertificateMaker, writeCertificate } from './certificates.js';
 import { type ProvenRow, StageEvidence } from './evidence.js';
+import { decideByInputs } from './input-splits.js';
 import type { CertifyRecord, Verdict } from './record.js';
 import type { Stage } from './stages.js';
 
@@ -103,9 +104,7 @@ class Cascade {
       if (performance.now() >= this.#deadline && !stage.alone) break;
       for (const image of open) image.method = stage.name;
       for (const group of stage.alone ? open.map((image) => [image]) : [open]) {
-        await this.#together(group, (images) =>
-          stage.kind === 'attack' ? this.#attack(images, stage) : this.#bounds(images, stage),
-        );
+        await this.#together(group, (images) => this.#stage(images, stage));
       }
     }
     const late = performance.now() >= this.#deadline;
@@ -171,6 +170,11 @@ class Cascade {
     });
   }
 
+  #stage(images: readonly Progress[], stage: Stage): Promise<void> {
+    if (stage.kind === 'attack') return this.#attack(images, stage);
+    return stage.kind === 'bounds' ? this.#bounds(images, stage) : this.#inputs(images[0], stage);
+  }
+
   async #attack(images: readonly Progress[], stage: Stage & { kind: 'attack' }): Promise<void> {
     const { margin } = await this.#verifier.attack(this.#model, this.#region(images), {
       ...stage.options,
@@ -197,16 +201,43 @@ class Cascade {
     if (certificates) this.#keepEvidence(images, bounds);
     images.forEach((image, i) => {
       if (subproblems && limits) image.search = { subproblems: subproblems[i], limit: limits[i] };
-      const found = lower.subarray(i * shape[1], (i + 1) * shape[1]);
-      // Every stage's bound is sound, so the best of them is too; a NaN never replaces anything.
-      image.lower = Array.from(found, (bound, row) => {
-        const known = image.lower?.[row] ?? -Infinity;
-        return bound > known ? bound : known;
-      });
-      if (image.lower.every((bound) => bound > 0)) image.verdict = 'verified';
-      else if (timedOut[i]) image.verdict = 'timeout';
+      this.#raise(image, lower.subarray(i * shape[1], (i + 1) * shape[1]));
+      if (timedOut[i]) image.verdict ??= 'timeout';
     });
     if (certificates) await this.#certify(images, certificates);
+  }
+
+  async #inputs(image: Progress, stage: Stage & { kind: 'inputs' }): Promise<void> {
+    const { signal, timeLimit } = this.#call(stage);
+    const { lower, margin, subproblems, limit } = await decideByInputs(
+      {
+        verifier: this.#verifier,
+        model: this.#model,
+        assurance: stage.assurance,
+        seed: 0,
+        signal,
+        deadline: timeLimit > 0 ? performance.now() + 1000 * timeLimit : Infinity,
+      },
+      this.#region([image]),
+      image.label,
+      stage.subproblems,
+    );
+    image.search = { subproblems, limit };
+    if (margin !== undefined) {
+      image.attackMargin = Math.min(image.attackMargin ?? Infinity, margin);
+      if (margin < 0) image.verdict = 'falsified';
+    }
+    if (lower) this.#raise(image, lower);
+    if (limit === 'time') image.verdict ??= 'timeout';
+  }
+
+  /** Every stage's bound is sound, so the best of them is too; a NaN never replaces anything. */
+  #raise(image: Progress, found: ArrayLike<number>): void {
+    image.lower = Array.from(found, (bound, row) => {
+      const known = image.lower?.[row] ?? -Infinity;
+      return bound > known ? bound : known;
+    });
+    if (image.lower.every((bound) => bound > 0)) image.verdict = 'verified';
   }
 
   #keepEvidence(images: readonly Progress[], bounds: Bounds): void {

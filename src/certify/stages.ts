@@ -1,3 +1,4 @@
+import type { ProofLevel } from '../vnnlib/index.js';
 import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
 
 /** One attempt to settle an image: an attack or a bound. */
@@ -8,13 +9,16 @@ export type Stage = {
 } & (
   | { readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
   | { readonly kind: 'bounds'; readonly options: MethodOptions }
+  | { readonly kind: 'inputs'; readonly assurance: ProofLevel; readonly subproblems: number }
 );
 
 export interface StageOptions {
   method: Method;
   attack: boolean;
   /** Of branch and bound. */
-  limits?: Pick<MethodOptions, 'subproblems' | 'memory'>;
+  limits: Required<Pick<MethodOptions, 'subproblems' | 'memory'>>;
+  /** Where branch and bound is to split inputs, not ReLUs: what it proves. */
+  inputs?: ProofLevel;
 }
 
 /**
@@ -23,7 +27,7 @@ export interface StageOptions {
  * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
  * for the same time. Any other method stands alone, so that its figures are its own.
  */
-export function stagesFor({ method, attack, limits }: StageOptions): readonly Stage[] {
+export function stagesFor({ method, attack, limits, inputs }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
   if (attack)
     stages.push({
@@ -48,7 +52,12 @@ export function stagesFor({ method, attack, limits }: StageOptions): readonly St
         options: { steps: 100, restarts: 256, stopWhenFalsified: true },
       });
     }
-    stages.push({ name: 'complete', kind: 'bounds', alone: true, options: { method, ...limits } });
+    const name = 'complete';
+    if (inputs) {
+      stages.push({ name, kind: 'inputs', alone: true, assurance: inputs, subproblems: limits.subproblems });
+    } else {
+      stages.push({ name, kind: 'bounds', alone: true, options: { method, ...limits } });
+    }
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });
   }

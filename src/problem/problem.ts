@@ -27,7 +27,10 @@ export function termValue(term: readonly number[], values: ArrayLike<number>): n
 }
 
 /** The rows `C y + d` at an output y, in order. */
-export function rowValues({ c, d, rowCount }: Problem, y: Float64Array): Float64Array {
+export function rowValues(
+  { c, d, rowCount }: Pick<Problem, 'c' | 'd' | 'rowCount'>,
+  y: Float64Array,
+): Float64Array {
   return Float64Array.from({ length: rowCount }, (_, row) => {
     let sum = d[row];
     for (let j = 0; j < y.length; j += 1) sum += c[row * y.length + j] * y[j];

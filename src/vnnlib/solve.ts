@@ -1,11 +1,9 @@
 import type { Problem } from '../problem/problem.js';
 import { attackSingleRows, descend, randomStarts } from './descent.js';
-import { splitInputs } from './input-split.js';
+import { mostInputsToSplit, splitInputs } from './input-split.js';
 import { type Effort, type OpenProblem, boundRows, searchRows } from './relu-split.js';
 import { type Answer, type Counterexample, type Search, type Solver, secondsLeft } from './solver.js';
 
-/** Up to so many inputs, bisecting the box beats better bounds on the whole of it. */
-const mostInputsToSplit = 20;
 const quickAttack = { steps: 40, restarts: 1, stopWhenFalsified: true, starts: 96, descentSteps: 50 };
 const strongAttack = { steps: 200, restarts: 20, stopWhenFalsified: false, starts: 128, descentSteps: 60 };
 const strongRounds = 12;
