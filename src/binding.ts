@@ -39,7 +39,7 @@ export interface NativeRows {
   shared: boolean;
 }
 
-export type NativeMethod = 'ibp' | 'crown' | 'alpha-crown' | 'sdp-crown' | 'joint' | 'lip';
+export type NativeMethod = 'ibp' | 'crown' | 'alpha-crown' | 'sdp-crown' | 'joint' | 'weighted' | 'lip';
 export type NativeBoxes = 'cheap' | 'crown' | 'optimised';
 
 /**

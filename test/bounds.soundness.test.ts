@@ -72,7 +72,7 @@ describe.each(Object.keys(networkKinds))('%s', (kind) => {
     const outputs = points.map((list) => list.map((x) => evaluate(model.graph, x)));
 
     const failures: string[] = [];
-    for (const method of methods) {
+    for (const method of region.kind === 'l2' ? [...methods, 'weighted' as const] : methods) {
       for (const boxes of boxKinds) {
         const bounds = await verifier.bounds(model, region, {
           specification,

@@ -52,13 +52,13 @@ const mean = (quantity: string, method: string, radius: number): number => {
 describe('the tightness study', () => {
   it('bounds every margin of the images that are classified correctly', () => {
     expect(points.map(({ rows }) => rows)).toEqual(points.map(() => 6));
-    expect(points.filter(({ quantity }) => quantity === 'margin')).toHaveLength(5 + 6);
+    expect(points.filter(({ quantity }) => quantity === 'margin')).toHaveLength(6 + 7);
     expect(points.filter(({ quantity }) => quantity === 'offset')).toHaveLength(4);
   });
 
   it.each([0.15, 0.3])('orders attack and methods as theory does at radius %s', (radius) => {
     const attack = mean('margin', 'attack', radius);
-    for (const method of ['joint', 'sdp-crown', 'alpha-crown', 'lip']) {
+    for (const method of ['weighted', 'joint', 'sdp-crown', 'alpha-crown', 'lip']) {
       expect(mean('margin', method, radius)).toBeLessThanOrEqual(attack);
     }
     // 60 steps end short of the optimum.
@@ -66,6 +66,7 @@ describe('the tightness study', () => {
       mean('margin', 'sdp-crown', radius) - 1e-3,
     );
     expect(mean('margin', 'joint', radius)).toBeGreaterThan(mean('margin', 'lip', radius));
+    expect(mean('margin', 'weighted', radius)).toBeGreaterThanOrEqual(mean('margin', 'joint', radius));
   });
 
   it('brings branch and bound to the attack on a network this small', () => {

@@ -62,7 +62,8 @@ BoundsOptions readBoundsOptions(Napi::Object object) {
                                                     {"crown", Method::crown},
                                                     {"alpha-crown", Method::alphaCrown},
                                                     {"sdp-crown", Method::sdpCrown},
-                                                    {"joint", Method::joint}});
+                                                    {"joint", Method::joint},
+                                                    {"weighted", Method::weighted}});
   options.boxes = fields.choice<BoxSource>(
       "boxes",
       {{"cheap", BoxSource::cheap}, {"crown", BoxSource::crown}, {"optimised", BoxSource::optimised}});

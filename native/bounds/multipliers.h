@@ -11,7 +11,14 @@ struct Multipliers {
   std::vector<std::vector<float>> slope;  // per ReLU below the target, in topological order
   std::vector<float> lambda;              // ball multiplier per ReLU
   float inputLambda = 0;                  // of a clipped l2 ball
-  std::vector<float> guess;               // no part of the bound: where a lambda starts that leaves 0
+  /// Multipliers per neuron (weighted/), of ReLUs that have them: of each neuron's deviation, beside what it
+  /// pays for later balls, in place of `lambda`; and the proportions, above 0, in which its neurons pay.
+  struct Weights {
+    std::vector<float> own, share;
+    bool operator==(const Weights&) const = default;
+  };
+  std::vector<Weights> weights;  // per ReLU; none at all where no ReLU has any
+  std::vector<float> guess;      // no part of the bound: where a lambda starts that leaves 0
 };
 
 /// One side of a ReLU: its pre-activation is >= 0 (`active`) or <= 0.
@@ -32,6 +39,7 @@ struct Leaf {
 inline size_t bytesOf(const Multipliers& multipliers) {
   size_t floats = multipliers.lambda.size() + 1;
   for (const auto& slope : multipliers.slope) floats += slope.size();
+  for (const auto& [own, share] : multipliers.weights) floats += own.size() + share.size();
   return floats * sizeof(float);
 }
 

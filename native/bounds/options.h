@@ -12,7 +12,8 @@
 
 namespace bulwark {
 
-enum class Method { ibp, lip, crown, alphaCrown, sdpCrown, joint };
+/// `weighted`: joint, and then weights per neuron on what it ended with (weighted/), once it is to be proven.
+enum class Method { ibp, lip, crown, alphaCrown, sdpCrown, joint, weighted };
 enum class BoxSource { cheap, crown, optimised };
 
 struct BoundsOptions {
@@ -50,6 +51,7 @@ inline DualPreset presetOf(Method method) {
     case Method::sdpCrown:
       return {.ball = true, .boundless = true, .climbs = true};
     case Method::joint:
+    case Method::weighted:
       return {.rule = SlopeRule::free, .ball = true, .chained = true, .coupled = true, .climbs = true};
     case Method::alphaCrown:
       return {.climbs = true};

@@ -32,7 +32,7 @@ BallChain ballChain(const ProofNetwork& network, const ImageFacts& facts, int pr
   }
   if (network.network().nodes[node].kind != NodeKind::relu || !std::isfinite(norm)) return {};
   const Stretched by = stretched(drift, norm * facts.at(node).rho);
-  return {node, up(norm * norm * by.stretch), by.rest};
+  return {node, up(norm * norm * by.stretch), by.rest, by.stretch};
 }
 
 InputChain inputChain(const ProofNetwork& network, const ImageFacts& facts, int pre) {

@@ -15,6 +15,7 @@ namespace bulwark::proof {
 struct BallChain {
   int relu = -1;  // node j; -1: no such bound is known, only the radius
   double square = 0, rest = 0;
+  double stretch = 1;  // square is at least this times || A ||_2^2
 };
 
 BallChain ballChain(const ProofNetwork&, const ImageFacts&, int pre);

@@ -62,6 +62,27 @@ std::vector<Lanes> passed(const ProofNetwork& network, const KernelTable& kernel
   return out;
 }
 
+/// Lane by lane, a vector times the weights of its features, or times their roots.
+Lanes scaled(const KernelTable& kernels, const Lanes& x, const double* weights, bool roots,
+             Buffers& buffers) {
+  Lanes y(x.size, buffers);
+  double largest[kLanes] = {};
+  for (int i = 0; i < x.size; ++i) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const size_t at = static_cast<size_t>(i) * kLanes + lane;
+      const double factor = roots ? std::sqrt(weights[at]) : weights[at];
+      y.values[at] = factor * x.values[at];
+      largest[lane] = std::max(largest[lane], factor);
+    }
+  }
+  y.measure(kernels);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    // A factor and a product: 2 u of each entry.
+    y.error[lane] = up(largest[lane] * (x.error[lane] + 4 * kUnit * x.norm[lane]) + x.size * kTiny);
+  }
+  return y;
+}
+
 struct Between {
   double low, high;
 };
@@ -140,11 +161,16 @@ void coupledMinimum(const ProofNetwork& network, const KernelTable& kernels, std
   const std::vector<int>& path = blocks[0].chain.path;
   std::vector<Lanes> there = passed(network, kernels, path[0], true, a, buffers);
   for (size_t i = 1; i < path.size(); ++i) there = passed(network, kernels, path[i], true, there, buffers);
-  std::vector<Lanes> back = passed(network, kernels, path.back(), false, there, buffers);
+  std::vector<Lanes> weighed;
+  for (size_t block = 0; blocks[0].weights && block < blocks.size(); ++block) {
+    weighed.push_back(scaled(kernels, there[block], blocks[block].weights, false, buffers));
+    there[block] = scaled(kernels, there[block], blocks[block].weights, true, buffers);
+  }
+  std::vector<Lanes> back =
+      passed(network, kernels, path.back(), false, weighed.empty() ? there : weighed, buffers);
   for (size_t i = path.size() - 1; i-- > 0;) back = passed(network, kernels, path[i], false, back, buffers);
   for (size_t block = 0; block < blocks.size(); ++block) {
     CoupledRows& rows = blocks[block];
-    const double norm = up(rows.chain.norm * rows.chain.norm);
     for (int lane = 0; lane < kLanes; ++lane) {
       const InputSet& set = (*rows.images)[lane].input();
       const double lambda = rows.lambda[lane];
@@ -152,7 +178,7 @@ void coupledMinimum(const ProofNetwork& network, const KernelTable& kernels, std
       if (!(lambda > 0) || (set.clipped && !(rows.inputLambda[lane] > 0))) continue;
       const double m2 = square(back[block], lane, lambda * lambda * kUp).high;
       const double paid = 0.5 * spent(square(a[block], lane, 1).high, square(there[block], lane, lambda), m2,
-                                      up(lambda * norm), set.eps);
+                                      up(lambda * rows.square[lane]), set.eps);
       // Each term is off by 8 u of its part of the magnitude, and two sums have twice as many terms as
       // features.
       const double rounding = up(linear[block].magnitude[lane] * 4 * gamma(2.0 * size + 16)) + size * kTiny;

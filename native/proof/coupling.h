@@ -16,6 +16,10 @@
 // m0 and m2 have factors >= 0 (at s = 0 the right side is at least 1 / mu). The products are rounded: of y =
 // A x, fl(y) is within gamma_n |A| |x|, in norm gamma_n ||A||_F ||x||, and an error e before it becomes at
 // most ||A||_F e.
+//
+// With weights w_i per neuron of the layer (weights.h) the ball's term is lambda / 2 sum w_i (C dx)_i^2, so H
+// = lambda C^T W C for W = diag(w), h = lambda ||W^1/2 C||^2, and the moments are those of W^1/2 C a and C^T
+// W C a.
 #pragma once
 
 #include <span>
@@ -32,8 +36,10 @@ struct CoupledRows {
   const LaneImages* images;
   const double* g;            // [feature][lane]
   const double* inputLambda;  // [lane], >= 0: of the ball where it is clipped, as in input_term.h
-  InputChain chain;           // of C; its path and norm serve all lanes
+  InputChain chain;           // of C; its path serves all lanes
   double lambda[kLanes];      // 0: nothing is asked for
+  double square[kLanes];      // at least ||W^1/2 C||^2
+  const double* weights;      // [feature][lane], >= 0; null: 1
   double minimum[kLanes];     // the outcome, -infinity where there is none
 };
 

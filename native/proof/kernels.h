@@ -50,6 +50,7 @@ struct ReluCall {
   const double* c;
   double* v;                           // out
   const float* const* slope;           // [lane][feature]
+  bool weighted;                       // the next five are [feature][lane], and payment is there
   const double *lambda, *inverse;      // [lane]; inverse is any number near 1 / lambda
   const double* payment;               // [lane], m; null: 0 in all lanes
   const double *stiff, *stiffInverse;  // [lane], at most lambda + m, and near its inverse; with payment

@@ -41,6 +41,13 @@ struct Balls {
   V lambda, inverse, payment, stiff, stiffInverse;
 };
 
+template <bool pays>
+PROOF_INLINE Balls ballsAt(const ReluCall& call, int64_t at) {
+  if (!pays) return Balls{load(call.lambda + at), load(call.inverse + at), V{}, V{}, V{}};
+  return Balls{load(call.lambda + at), load(call.inverse + at), load(call.payment + at),
+               load(call.stiff + at), load(call.stiffInverse + at)};
+}
+
 /// The piece z >= 0 of a neuron with c - v = tilt.
 template <bool pays>
 PROOF_INLINE V rising(const Balls& balls, V tilt, V zhat, V lo, V hi, V& bent) {
@@ -81,14 +88,9 @@ PROOF_INLINE V neuron(const Balls& balls, V c, V v, V zhat, double lower, double
   return smaller(positive, negative);
 }
 
-template <bool pays, bool own>
+template <bool pays, bool own, bool weighted>
 static void relu(const ReluCall& call, int part) {
-  Balls balls{load(call.lambda + part), load(call.inverse + part), {}, {}, {}};
-  if (pays) {
-    balls.payment = load(call.payment + part);
-    balls.stiff = load(call.stiff + part);
-    balls.stiffInverse = load(call.stiffInverse + part);
-  }
+  Balls balls = ballsAt<pays>(call, part);
   V total{}, totalMagnitude{};
   int split = 0;
   for (int begin = 0; begin < call.features; begin += kChunk) {
@@ -96,6 +98,7 @@ static void relu(const ReluCall& call, int part) {
     V sum{}, magnitude{};
     for (int i = begin; i < end; ++i) {
       const int64_t at = static_cast<int64_t>(i) * kLanes + part;
+      if (weighted) balls = ballsAt<pays>(call, at);
       const V c = load(call.c + at);
       V slope;
       for (int lane = 0; lane < PROOF_WIDTH; ++lane) slope[lane] = call.slope[part + lane][i];

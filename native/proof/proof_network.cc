@@ -89,10 +89,11 @@ void ProofNetwork::compose(const NormBound& norm) {
     asked[result.start] = 1;
     for (const double value : rowNorms(chain.affine)) result.rowNorm.push_back(up(value + chain.error));
     for (const double value : rowMaxima(chain.affine)) result.rowMax.push_back(up(value + chain.error));
-    if (chain.mixing > 1) {
-      result.joined.emplace(chain.affine);
-      result.error = chain.error;
-    }
+    if (chain.mixing > 1) result.joined.emplace(chain.affine);
+    const auto* matrix = std::get_if<Linear>(&chain.affine);
+    if (matrix && matrix->out <= kMostWeighted && matrix->in <= kMostWeightedEntries / matrix->out)
+      result.matrix = *matrix;
+    result.error = chain.error;
     composed[id] = std::move(chain);
   }
   for (int id = 0; id < nodeCount(); ++id) {

@@ -25,6 +25,10 @@
 
 namespace bulwark::proof {
 
+/// Weights per neuron are for matrices of at most so many rows and entries: their eigenvalues must be bounded
+/// for every row that is proven.
+constexpr int kMostWeighted = 256, kMostWeightedEntries = 1 << 19;
+
 /// At least the spectral norm of an operator.
 using NormBound = std::function<double(const Affine&)>;
 
@@ -37,6 +41,9 @@ struct Composition {
   /// matrix or convolution, for else interval steps node by node are as tight as one step of the product.
   std::optional<Operator> joined;
   double error = 0;
+  /// The same of a chain that is one matrix small enough for weights per neuron (weights.h); `error` is its
+  /// too.
+  std::optional<Linear> matrix;
 };
 
 class ProofNetwork {

@@ -18,8 +18,18 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("proof: " + what); }
 
+/// Which ReLUs below a claim's target have multipliers per neuron; empty: none.
+std::vector<bool> weighted(const Claim& claim) {
+  std::vector<bool> out;
+  if (!claim.multipliers) return out;
+  for (const Multipliers::Weights& each : claim.multipliers->weights) out.push_back(!each.own.empty());
+  return out;
+}
+
 /// What the claims of a walk have in common.
-std::pair<int32_t, bool> kind(const Claim& claim) { return {claim.target, claim.inputSlope.empty()}; }
+std::tuple<int32_t, bool, std::vector<bool>> kind(const Claim& claim) {
+  return {claim.target, claim.inputSlope.empty(), weighted(claim)};
+}
 
 /// Shares out claims to walks. Those of one image fill walks of their own, where each fact of it is read for
 /// all lanes at once; what is left over shares walks with other images.
@@ -44,8 +54,12 @@ std::vector<std::vector<int>> inBlocks(std::span<const Claim> claims, std::vecto
 bool usable(const Claim& claim) {
   const Multipliers& m = *claim.multipliers;
   const auto allowed = [](float lambda) { return lambda >= 0 && std::isfinite(lambda); };
+  const auto weights = [&](const Multipliers::Weights& each) {
+    return std::all_of(each.own.begin(), each.own.end(), allowed) &&
+           std::all_of(each.share.begin(), each.share.end(), [&](float d) { return d > 0 && allowed(d); });
+  };
   return std::all_of(m.lambda.begin(), m.lambda.end(), allowed) && allowed(m.inputLambda) &&
-         std::isfinite(claim.constant);
+         std::all_of(m.weights.begin(), m.weights.end(), weights) && std::isfinite(claim.constant);
 }
 
 }  // namespace
@@ -110,9 +124,15 @@ void Prover::checkMultipliers(const Claim& claim) const {
   if (claim.multipliers->slope.size() != below.size() || claim.multipliers->lambda.size() != below.size())
     refuse("multipliers for " + std::to_string(claim.multipliers->slope.size()) + " ReLUs, expected " +
            std::to_string(below.size()));
+  const auto& weights = claim.multipliers->weights;
+  if (!weights.empty() && weights.size() != below.size()) refuse("weights for another number of ReLUs");
   for (size_t k = 0; k < below.size(); ++k) {
-    if (static_cast<int>(claim.multipliers->slope[k].size()) != network_.size(network_.relus()[below[k]]))
+    const auto size = static_cast<size_t>(network_.size(network_.relus()[below[k]]));
+    if (claim.multipliers->slope[k].size() != size)
       refuse("slopes of ReLU " + std::to_string(below[k]) + " have the wrong number");
+    if (weights.empty() || (weights[k].own.empty() && weights[k].share.empty())) continue;
+    if (weights[k].own.size() != size || weights[k].share.size() != size)
+      refuse("weights of ReLU " + std::to_string(below[k]) + " have the wrong number");
   }
 }
 

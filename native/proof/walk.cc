@@ -13,6 +13,7 @@
 #include "proof/lane_images.h"
 #include "proof/rounding.h"
 #include "proof/split_boxes.h"
+#include "proof/weights.h"
 
 namespace bulwark::proof {
 namespace {
@@ -40,6 +41,7 @@ class Walk {
         layer_(static_cast<int>(below_.size())),
         signal_(target_ + 1) {
     payment_.assign(network.relus().size(), {});
+    shares_.resize(network.relus().size());
     findCoupled();
     start();
   }
@@ -105,11 +107,18 @@ class Walk {
   std::optional<CoupledRows> beforeCoupling() {
     if (!signal_[0] || std::none_of(coupling_, coupling_ + kLanes, [](double each) { return each > 0; }))
       return {};
-    CoupledRows rows{&images_, signal_[0].get(), lambda_, {}, {}, {}};
+    CoupledRows rows{&images_, signal_[0].get(), lambda_, {}, {}, {}, weights_.get(), {}};
     for (int lane = 0; lane < kLanes; ++lane) {
       if (lane == 0 || &images_[lane] != &images_[lane - 1])
         rows.chain = inputChain(network_, images_[lane], coupledPre_);
-      rows.lambda[lane] = coupling_[lane] > 0 ? up(coupling_[lane] * rows.chain.stretch) : 0;
+      const double lambda = weights_ ? 1 : coupling_[lane];
+      rows.lambda[lane] = coupling_[lane] > 0 ? up(lambda * rows.chain.stretch) : 0;
+      rows.square[lane] = up(rows.chain.norm * rows.chain.norm);
+      if (weights_ && coupling_[lane] > 0) {
+        rows.square[lane] =
+            std::min(up(coupling_[lane] * rows.square[lane]),
+                     weightedSquare(network_.composition(coupledPre_), weights_.get() + lane, nullptr));
+      }
       coupledRest_[lane] = up(0.5 * coupling_[lane] * rows.chain.rest);
     }
     return rows;
@@ -174,12 +183,15 @@ class Walk {
       lambda_[lane] = multipliers.lambda[layer];
       inverse_[lane] = 1 / lambda_[lane];
     }
+    const bool weighted = shareOf(layer, 0) != nullptr;
+    const Buffers::Buffer own = weighted ? ownBalls(id, relu, layer) : Buffers::Buffer{};
     const double* payment = payment_[relu].data();
     const bool pays = std::any_of(payment, payment + kLanes, [](double m) { return m != 0; });
     for (int lane = 0; lane < kLanes; ++lane) {
       stiff_[lane] = std::max(lambda_[lane], below(lambda_[lane] + payment[lane]));
       stiffInverse_[lane] = 1 / stiff_[lane];
     }
+    const size_t stride = static_cast<size_t>(network_.size(id)) * kLanes;
     LaneValues lower = fact(pre, &NodeFacts::lower), upper = fact(pre, &NodeFacts::upper);
     const LaneValues zhat = fact(pre, &NodeFacts::zhat), reach = fact(pre, &NodeFacts::reach);
     std::vector<SplitBox> splits = splitBoxes(claims_, images_, relu, pre, vacuous_);
@@ -191,11 +203,123 @@ class Walk {
       splits.clear();
     }
     Buffers::Buffer v = lanesFor(id);
-    kernels_.relu({network_.size(id), images_.own(), signal_[id].get(), v.get(), slope, lambda_, inverse_,
-                   pays ? payment : nullptr, stiff_, stiffInverse_, lower.data, upper.data, zhat.data,
-                   reach.data, splits.data(), static_cast<int>(splits.size()), sum_, magnitude_});
-    payBalls(pre, relu, payment);
+    ReluCall call{network_.size(id),
+                  images_.own(),
+                  signal_[id].get(),
+                  v.get(),
+                  slope,
+                  weighted,
+                  lambda_,
+                  inverse_,
+                  pays ? payment : nullptr,
+                  stiff_,
+                  stiffInverse_,
+                  lower.data,
+                  upper.data,
+                  zhat.data,
+                  reach.data,
+                  splits.data(),
+                  static_cast<int>(splits.size()),
+                  sum_,
+                  magnitude_};
+    if (weighted) {
+      call.lambda = own.get();
+      call.inverse = own.get() + stride;
+      call.payment = shares_[relu].get();
+      call.stiff = own.get() + 2 * stride;
+      call.stiffInverse = own.get() + 3 * stride;
+    }
+    kernels_.relu(call);
+    if (weighted) {
+      payWeights(id, pre, relu, own.get());
+    } else {
+      payBalls(pre, relu, payment);
+    }
     hand(std::move(v), pre);
+  }
+
+  /// The proportions in which the neurons of a ReLU pay; null where it has no weights.
+  const float* shareOf(int layer, int lane) const {
+    const auto& weights = claims_[lane]->multipliers->weights;
+    return weights.empty() || weights[layer].share.empty() ? nullptr : weights[layer].share.data();
+  }
+
+  /// What each neuron of a ReLU pays: all of it, where the ReLU has weights.
+  double* sharesOf(int relu) {
+    if (!shares_[relu]) {
+      shares_[relu] = lanesFor(network_.relus()[relu]);
+      std::fill_n(shares_[relu].get(), static_cast<size_t>(network_.size(network_.relus()[relu])) * kLanes,
+                  0.0);
+    }
+    return shares_[relu].get();
+  }
+
+  /// Multipliers per neuron, their inverses, at most what they are with the payments, and its inverses.
+  Buffers::Buffer ownBalls(int id, int relu, int layer) {
+    const size_t size = network_.size(id), stride = size * kLanes;
+    Buffers::Buffer own = buffers_.take(4 * stride);
+    double* shares = sharesOf(relu);
+    for (size_t i = 0; i < size; ++i) {
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const size_t at = i * kLanes + lane;
+        shares[at] = up(shares[at] + payment_[relu][lane]);
+        const double lambda = claims_[lane]->multipliers->weights[layer].own[i];
+        const double stiff = std::max(lambda, below(lambda + shares[at]));
+        own[at] = lambda;
+        own[at + stride] = 1 / lambda;
+        own[at + 2 * stride] = stiff;
+        own[at + 3 * stride] = 1 / stiff;
+      }
+    }
+    return own;
+  }
+
+  /// `payBalls` for multipliers per neuron.
+  void payWeights(int id, int pre, int relu, const double* own) {
+    const int size = network_.size(id);
+    Buffers::Buffer lambda = lanesFor(id);
+    double largest[kLanes] = {};
+    for (size_t at = 0; at < static_cast<size_t>(size) * kLanes; ++at) {
+      lambda[at] = own[at] + shares_[relu][at] > 0 ? up(own[at] + shares_[relu][at]) : 0;
+      largest[at % kLanes] = std::max(largest[at % kLanes], lambda[at]);
+    }
+    if (relu == coupled_) {
+      std::copy_n(largest, kLanes, coupling_);
+      weights_ = std::move(lambda);
+      return;
+    }
+    const auto& relus = network_.relus();
+    BallChain chain;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (lane == 0 || &images_[lane] != &images_[lane - 1]) chain = ballChain(network_, images_[lane], pre);
+      if (!(largest[lane] > 0)) continue;
+      const double rho = images_[lane].at(pre).rho;
+      ball_[lane] += up(0.5 * largest[lane] * (chain.relu < 0 ? up(rho * rho) : chain.rest));
+      if (chain.relu < 0) continue;
+      const int source =
+          static_cast<int>(std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin());
+      const float* share = shareOf(layerOf(source), lane);
+      const Composition& composition = network_.composition(pre);
+      double square = kInfinity;
+      if (composition.start == chain.relu)
+        square = up(chain.stretch * weightedSquare(composition, lambda.get() + lane, share));
+      // By the norm alone, whatever the proportions.
+      const double most = up(largest[lane] * chain.square);
+      if (!share || !(square < kInfinity)) {
+        payment_[source][lane] = up(payment_[source][lane] + std::min(square, most));
+        continue;
+      }
+      double* shares = sharesOf(source);
+      for (int j = 0; j < network_.size(chain.relu); ++j) {
+        double& paid = shares[static_cast<size_t>(j) * kLanes + lane];
+        paid = up(paid + square * share[j]);
+      }
+    }
+  }
+
+  /// The place of a ReLU among those below the target.
+  int layerOf(int relu) const {
+    return static_cast<int>(std::lower_bound(below_.begin(), below_.end(), relu) - below_.begin());
   }
 
   /// Where the ball of a pre-activation follows from a ReLU before it, that pays; else the bound does.
@@ -290,10 +414,13 @@ class Walk {
   double ball_[kLanes] = {};
   /// Lane by lane, what each ReLU of the network pays for the balls of those already passed.
   std::vector<std::array<double, kLanes>> payment_;
+  /// The same per neuron, [feature][lane]; null: nothing beside `payment_`.
+  std::vector<Buffers::Buffer> shares_;
   bool vacuous_[kLanes] = {};
   /// Where the input pays the ball of a ReLU: which, its pre-activation, and by which multiplier.
   int coupled_ = -1, coupledPre_ = -1;
   double coupling_[kLanes] = {}, coupledRest_[kLanes] = {};
+  Buffers::Buffer weights_;  // of that ball per neuron, [feature][lane]; null: `coupling_` for all
   double minimum_[kLanes] = {};
 };
 

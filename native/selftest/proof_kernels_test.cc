@@ -45,7 +45,14 @@ const Test shared("proof: minima do not depend on how facts are stored", [](Cont
       Lanes v, sum, magnitude;
       bool operator==(const Result&) const = default;
     };
-    const auto run = [&](bool own, bool pays) {
+    const auto run = [&](bool own, bool pays, bool weighted = false) {
+      const auto balls = [&](const auto& lanes) {
+        Lanes out;
+        for (int f = 0; f < (weighted ? features : 1); ++f) out.insert(out.end(), lanes.begin(), lanes.end());
+        return out;
+      };
+      const Lanes multiplier = balls(lambda), inverses = balls(inverse), paid = balls(payment),
+                  firm = balls(stiff), firmInverse = balls(stiffInverse);
       const auto facts = [&](const Lanes& values) {
         Lanes lanes;
         for (const double value : values) lanes.insert(lanes.end(), own ? kLanes : 1, value);
@@ -53,13 +60,15 @@ const Test shared("proof: minima do not depend on how facts are stored", [](Cont
       };
       const Lanes l = facts(lower), u = facts(upper), z = facts(zhat), r = facts(reach);
       Result result{Lanes(c.size()), Lanes(kLanes), Lanes(kLanes)};
-      kernels.relu({features, own, c.data(), result.v.data(), slope.data(), lambda.data(), inverse.data(),
-                    pays ? payment.data() : nullptr, stiff.data(), stiffInverse.data(), l.data(), u.data(),
-                    z.data(), r.data(), nullptr, 0, result.sum.data(), result.magnitude.data()});
+      kernels.relu({features, own, c.data(), result.v.data(), slope.data(), weighted, multiplier.data(),
+                    inverses.data(), pays ? paid.data() : nullptr, firm.data(), firmInverse.data(), l.data(),
+                    u.data(), z.data(), r.data(), nullptr, 0, result.sum.data(), result.magnitude.data()});
       return result;
     };
     context.check(run(false, false) == run(true, false), "a ReLU without payments");
     context.check(run(false, true) == run(true, true), "a ReLU that pays");
+    for (const bool own : {false, true})
+      context.check(run(own, true, true) == run(own, true), "weights that are all the same");
     std::fill(payment.begin(), payment.end(), 0.0);
     stiff = lambda, stiffInverse = inverse;
     context.check(run(false, true) == run(false, false), "payments of nothing");

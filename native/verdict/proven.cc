@@ -7,6 +7,7 @@
 #include <span>
 
 #include "proof/cover.h"
+#include "verdict/weighted.h"
 
 namespace bulwark {
 
@@ -187,11 +188,15 @@ void Batch::prove(BoundsResult& result) const {
                   affine.setSlope(result.slope.data() + at * model->input.size());
                 }
               }
-              const std::vector<double> bounds =
+              std::vector<double> bounds =
                   byNorms ? ballBounds(prover, claims.all()) : prover.lowerBounds(claims.all());
+              if (task.options.method == Method::weighted)
+                raiseByWeights(model->network, prover, claims.all(), task.options, task.pool, stop, bounds);
               const std::vector<double> offsets = prover.lowerBounds(affine.all());
               for (size_t i = 0; i < rows.size(); ++i) {
-                result.lower[rows[i]] = std::min(believed(rows[i]), bounds[i]);
+                // Weights per neuron are not what was believed in.
+                const bool cap = task.options.method != Method::weighted;
+                result.lower[rows[i]] = cap ? std::min(believed(rows[i]), bounds[i]) : bounds[i];
                 if (!offsets.empty()) result.offset[rows[i]] = offsets[i];
               }
             });

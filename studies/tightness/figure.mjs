@@ -6,6 +6,7 @@ import { curves } from './measure.mjs';
 const styles = {
   attack: { color: '#000000', shape: 'cross', dash: [4, 3] },
   complete: { color: '#D55E00', shape: 'diamond' },
+  weighted: { color: '#56B4E9', shape: 'triangle-right' },
   joint: { color: '#0072B2', shape: 'circle' },
   'sdp-crown': { color: '#009E73', shape: 'square' },
   'alpha-crown': { color: '#CC79A7', shape: 'triangle-up' },

@@ -15,6 +15,7 @@ const tolerance = 1e-3;
 export const curves = {
   attack: { label: 'PGD (upper bound)', assurance: 'none' },
   complete: { label: 'complete', assurance: 'none' },
+  weighted: { label: 'weighted', assurance: 'real' },
   joint: { label: 'joint', assurance: 'real' },
   'sdp-crown': { label: 'sdp-crown', assurance: 'real' },
   'alpha-crown': { label: 'alpha-crown', assurance: 'real' },
