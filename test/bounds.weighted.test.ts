@@ -24,7 +24,14 @@ afterAll(() => verifier.close());
 const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe('against joint and an attack', () => {
-  it.each(['deep and narrow', 'wide', 'convolutions', 'residual', 'shared'])('%s', async (kind) => {
+  /** Of what joint leaves to the attack, networks of matrices alone give most away. */
+  it.each([
+    ['deep and narrow', 0.1],
+    ['wide', 0.1],
+    ['convolutions', 0],
+    ['residual', 0],
+    ['shared', 0],
+  ])('%s', async (kind, least) => {
     const gains: number[] = [];
     for (let seed = 0; seed < 6; seed += 1) {
       const random = new Random(10 + seed);
@@ -42,8 +49,7 @@ describe('against joint and an attack', () => {
       }
       gains.push((mean(weighted.lower) - mean(joint.lower)) / (mean(attack.value) - mean(joint.lower)));
     }
-    // Of what joint leaves, networks of matrices alone give most away.
-    if (kind === 'deep and narrow' || kind === 'wide') expect(Math.max(...gains)).toBeGreaterThan(0.1);
+    expect(Math.max(...gains)).toBeGreaterThanOrEqual(least);
   });
 });
 
