@@ -8,11 +8,14 @@ import {
   type LabelledImages,
   type Model,
   Verifier,
+  ballL2,
   certify,
   loadImages,
   loadLabels,
   loadModel,
+  margins,
 } from '../src/index.js';
+import { listDevices } from '../src/verify/verifier.js';
 
 const shared = fileURLToPath(new URL('../../shared/', import.meta.url));
 const folder = `${shared}data/sdp-crown`;
@@ -116,5 +119,53 @@ describe.skipIf(!existsSync(folder))('published networks (skipped without ../sha
       return records;
     };
     expect(await run(2)).toEqual(await run(1));
+  });
+
+  const gpu = listDevices().devices.some(({ kind }) => kind === 'cuda');
+  describe.skipIf(!gpu)('on a GPU (skipped without one)', () => {
+    it.each(networks)('$name', async (published) => {
+      const { model, data } = await open(published);
+      const { eps } = published;
+      const clip = published.clip ? { clip: published.clip } : {};
+      const engine = new Verifier({ device: 'cuda' });
+      const run = async (on: Verifier): Promise<CertifyRecord[]> => {
+        const records: CertifyRecord[] = [];
+        await certify(on, model, data, {
+          norm: 'l2',
+          eps,
+          ...clip,
+          onRecord: (record) => records.push(record),
+        });
+        return records;
+      };
+      const here = await run(verifier);
+      const there = await run(engine);
+      const verified = (records: CertifyRecord[]): number =>
+        records.filter(({ verdict }) => verdict === 'verified').length;
+      expect(Math.abs(verified(there) - verified(here))).toBeLessThanOrEqual(1);
+      there.forEach(({ verdict }, i) =>
+        expect([verdict, here[i].verdict].sort()).not.toEqual(['falsified', 'verified']),
+      );
+
+      // A float32 bound is the float64 value of its own multipliers, but for rounding.
+      const count = 16;
+      const { size } = data.images;
+      const centers = Array.from({ length: count }, (_, i) =>
+        data.images.data.subarray(i * size, (i + 1) * size),
+      );
+      const [believed, proven] = await Promise.all(
+        (['none', 'real'] as const).map((assurance) =>
+          engine.bounds(model, ballL2(centers, eps, clip), {
+            specification: margins(data.labels.subarray(0, count)),
+            iterations: 60,
+            assurance,
+          }),
+        ),
+      );
+      await engine.close();
+      const lost = Array.from(believed.lower, (lower, row) => lower - proven.lower[row]);
+      expect(Math.min(...lost)).toBeGreaterThanOrEqual(0);
+      expect(Math.max(...lost)).toBeLessThan(1e-3);
+    });
   });
 });

@@ -43,7 +43,15 @@ DeviceList devices() {
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-    if (properties.major < kLeastMajor) continue;
+    if (properties.major < kLeastMajor) {
+      if (i > 0) continue;
+      // It is the one that threads use unless they say otherwise.
+      list.reason = std::string("the first GPU, ") + properties.name + ", has compute capability " +
+                    std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                    ", needed is " + std::to_string(kLeastMajor) +
+                    ".0; CUDA_VISIBLE_DEVICES can put another first";
+      return list;
+    }
     list.devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem});
   }
   if (list.devices.empty())

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <deque>
 #include <limits>
 #include <vector>
@@ -15,6 +16,8 @@ namespace bulwark::BULWARK_CUDA {
 class AsyncCopies {
  public:
   void start(float* to, const float* from, bool present) {
+    const auto aligned = [](const float* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
+    if (!aligned(to) || (present && !aligned(from))) emulation::refuse("16 bytes that are not aligned to 16");
     for (int i = 0; i < 4; ++i) to[i] = std::numeric_limits<float>::quiet_NaN();
     open_.push_back({to, present ? from : nullptr});
   }
