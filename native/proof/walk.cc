@@ -115,9 +115,13 @@ class Walk {
       rows.lambda[lane] = coupling_[lane] > 0 ? up(lambda * rows.chain.stretch) : 0;
       rows.square[lane] = up(rows.chain.norm * rows.chain.norm);
       if (weights_ && coupling_[lane] > 0) {
-        rows.square[lane] =
-            std::min(up(coupling_[lane] * rows.square[lane]),
-                     weightedSquare(network_.composition(coupledPre_), weights_.get() + lane, nullptr));
+        rows.square[lane] = up(coupling_[lane] * rows.square[lane]);
+        // Only where one matrix is all of C.
+        const Composition& last = network_.composition(coupledPre_);
+        if (last.start == 0) {
+          rows.square[lane] =
+              std::min(rows.square[lane], weightedSquare(last, weights_.get() + lane, nullptr));
+        }
       }
       coupledRest_[lane] = up(0.5 * coupling_[lane] * rows.chain.rest);
     }

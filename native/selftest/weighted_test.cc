@@ -100,6 +100,40 @@ const Test constant("weighted: weights that are all the same are one multiplier"
   }
 });
 
+/// Two operators that no single one expresses as cheaply, so that a ball's map from the input has two parts.
+std::vector<graph::Node> twoMaps(Random& random) {
+  GraphBuilder builder({1, 16, 16});
+  const int maps = builder.conv(random, 0, 1, {4, 4}, {4, 4}, {1, 1}, {0, 0, 0, 0}, 1);
+  int x = builder.relu(builder.linear(random, builder.reshape(maps, {builder.size(maps)}), {8}));
+  x = builder.relu(builder.linear(random, x, {6}));
+  builder.linear(random, x, {3});
+  return builder.nodes;
+}
+
+const Test parts("weighted: the norm of a part does not stand for the whole map", [](Context& context) {
+  Random& random = context.random;
+  ThreadPool pool(1);
+  for (int i = 0; i < 20; ++i) {
+    std::vector<graph::Node> graph = twoMaps(random);
+    for (double& weight : std::get<graph::Conv>(graph[1].op).weight) weight *= 10;
+    const proof::ProofNetwork network(graph);
+    const Region region = l2Region(random, network.size(0), 1, 0.1);
+    const Prover prover(network, region, Arithmetic::real, pool);
+    const int first = network.targetNode(0);
+    context.check(network.composition(first).start != 0, "the maps were joined");
+    Multipliers one = plainMultipliers(network, prover.image(0), Claim::output, 0.2f), same = one;
+    for (const auto& slope : one.slope) {
+      same.weights.push_back(
+          {std::vector<float>(slope.size(), 0.2f), std::vector<float>(slope.size(), 1.0f)});
+    }
+    Claim claim = outputClaim(random, network, 0, &one), other = claim;
+    other.multipliers = &same;
+    const double scalar = prover.lowerBounds(std::span(&claim, 1))[0];
+    const double weights = prover.lowerBounds(std::span(&other, 1))[0];
+    context.error("above", (weights - scalar) / (1 + std::fabs(scalar)), 1e-5);
+  }
+});
+
 std::vector<weighted::Variables> variablesOf(const weighted::Plan& plan, const Multipliers& multipliers) {
   std::vector<weighted::Variables> out;
   const auto filled = [](const std::vector<float>& values, bool logarithm) {
