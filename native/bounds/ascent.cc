@@ -143,7 +143,6 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
   Repeated ascend(backend, [&] {
     if (options.keepsBest) batch.remember(ledger.improved());
     batch.ascend();
-    if (options.keepsBest) batch.recall(ledger.recalled());
   });
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
@@ -170,7 +169,10 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       if (roster[r].row >= 0) ends |= ++roster[r].evaluations > options.iterations;
     }
     if (ends || unseen >= patience) look();
-    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) ascend();
+    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) {
+      ascend();
+      if (options.keepsBest && ends) batch.recall(ledger.recalled());  // nobody goes back before the end
+    }
     if (visitor.follows()) {
       for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
     }
