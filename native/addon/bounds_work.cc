@@ -12,6 +12,7 @@ class BoundsWorker final : public BoundingWorker {
     wantsMultipliers_ = options_.multipliers;
     if (!proof_) return;
     proof_->byNorms = options_.method == Method::lip;
+    proof_->ownBoxes = !wantsMultipliers_;
     if (!provesItself(options_, *proof_)) options_.multipliers = true;
   }
 

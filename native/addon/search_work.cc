@@ -16,6 +16,7 @@ class SearchWorker final : public BoundingWorker {
     search_.headroom = options_.headroom;
     wantsLeaves_ = options_.multipliers;
     search_.leaves = options_.multipliers = options_.multipliers || proof_.has_value();
+    if (proof_) proof_->ownBoxes = !wantsLeaves_;
   }
 
  private:

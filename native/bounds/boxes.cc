@@ -9,15 +9,11 @@ namespace bulwark {
 
 namespace {
 
-/// Whether a ReLU lies between the input and each node.
-std::vector<char> behindRelu(const Network& network) {
-  std::vector<char> behind(network.nodes.size(), 0);
-  for (size_t id = 0; id < network.nodes.size(); ++id) {
-    const Node& node = network.nodes[id];
-    behind[id] = node.kind == NodeKind::relu;
-    for (int from : node.inputs) behind[id] |= behind[from];
-  }
-  return behind;
+/// Whether interval steps give the exact box of a node over a whole ball or a box: one affine map at most
+/// lies between the input and it. Over two that were not folded, features of the first vary together.
+bool boxExact(const Network& network, int id) {
+  const Node& node = network.nodes[id];
+  return id == 0 || (node.kind == NodeKind::affine && node.inputs[0] == 0);
 }
 
 std::vector<NeuronRows::Neuron> unstableNeurons(const Images& images, Backend& backend, int node) {
@@ -78,8 +74,6 @@ void tightenFrom(Images& images, Backend& backend, int node, const NeuronRows& s
 void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options, const StopCheck& stop,
                   BoxRefiner* refiner) {
   const Network& network = images.prepared().network;
-  const std::vector<char> behind = behindRelu(network);
-  // Of a whole ball or a box, the cheap boxes of first layers are exact already.
   const bool firstExact = !images.input().clipped || images.input().kind == InputKind::box;
   const int output = static_cast<int>(network.nodes.size()) - 1;
 
@@ -89,7 +83,7 @@ void tightenBoxes(Images& images, Workers& workers, const BoundsOptions& options
   ascent.decay = options.decay;
   ascent.stopWhenProven = true;
   for (int node = 0; node < output; ++node) {
-    if (!images.kept(node) || (firstExact && !behind[node])) continue;
+    if (!images.kept(node) || (firstExact && boxExact(network, node))) continue;
     const NeuronRows source(unstableNeurons(images, workers.main(), node));
     if (source.count() == 0) continue;
     RowResults results = boundRows(source, images, workers, node, presetOf(options.method), ascent, stop, {},
@@ -126,7 +120,11 @@ std::unique_ptr<Images> boxedImages(const Prepared& prepared, const Region& regi
     images->runNominal(backend, block, blocks);
     if (options.method != Method::lip) images->propagateBoxes(backend, block, blocks);
   });
-  if (options.boxes != BoxSource::cheap && options.method != Method::lip) {
+  if (options.boxSupply) {
+    options.boxSupply(*images, first);
+    workers.each(images->blocks(),
+                 [&](int block, Backend& backend) { images->propagateBoxes(backend, block); });
+  } else if (options.boxes != BoxSource::cheap && options.method != Method::lip) {
     tightenBoxes(*images, workers, options, stop, refiner);
   }
   return images;

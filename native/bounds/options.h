@@ -16,6 +16,11 @@ namespace bulwark {
 enum class Method { ibp, lip, crown, alphaCrown, sdpCrown, joint, weighted };
 enum class BoxSource { cheap, crown, optimised };
 
+class Images;
+/// Narrows the cheap boxes of images, the first of which is image `first` of the region, to what somebody has
+/// proven of them.
+using BoxSupply = std::function<void(Images& images, int first)>;
+
 struct BoundsOptions {
   Method method = Method::joint;
   BoxSource boxes = BoxSource::cheap;
@@ -30,6 +35,7 @@ struct BoundsOptions {
   double timeLimit = 0;       // seconds for the whole call; 0: none
   bool coefficients = false;  // also return affine lower bounds
   bool multipliers = false;   // also return what proves each bound (not for `lip`)
+  BoxSupply boxSupply = {};   // instead of what `boxes` says, where there is one
 };
 
 /// Which multipliers of the dual are free.

@@ -6,48 +6,131 @@
 
 #include "proof/crown_walk.h"
 #include "proof/prover.h"
+#include "proof/rounding.h"
 
 namespace bulwark::proof {
 
 namespace {
 
-/// Both ends of the neurons of one ReLU whose sign is open.
-void tightenRelu(ImageFacts& facts, int node, int relu, CrownWalk& walk) {
-  std::vector<int32_t> open;
-  for (size_t i = 0; i < facts.at(node).lower.size(); ++i) {
-    if (facts.at(node).lower[i] < 0 && facts.at(node).upper[i] > 0) open.push_back(static_cast<int32_t>(i));
-  }
-  std::vector<double> lower(open.size()), upper(open.size());
-  walk.neurons(relu, open, lower.data(), upper.data());
-  for (size_t i = 0; i < open.size(); ++i) facts.tighten(node, open[i], lower[i], upper[i]);
+/// Whether interval steps give the box of a ReLU's pre-activation as well as a walk would: no ReLU is below
+/// it, and a chain whose product is known leads to it from the input.
+bool boxExact(const ProofNetwork& network, int target) {
+  const int id = network.targetNode(target);
+  if (!network.relusBelow(target).empty()) return false;
+  return id == 0 ||
+         (network.network().nodes[id].kind == NodeKind::affine && network.composition(id).start == 0);
 }
+
+/// CROWN on the boxes of images, for one thread.
+class BoxWalk {
+ public:
+  BoxWalk(const ProofNetwork& network, const KernelTable& kernels)
+      : live_(network), walk_(network, kernels, buffers_) {}
+
+  void begin(const ImageFacts& facts) { live_.begin(facts); }
+  void set(int relu, const NodeFacts& pre) { live_.set(relu, pre); }
+  /// Neurons that it pays to ask for together.
+  size_t together() const { return walk_.together() / 2; }
+  void neurons(int relu, std::span<const int32_t> features, double* lower, double* upper) {
+    walk_.begin(live_, live_.facts().input());
+    walk_.neurons(relu, features, lower, upper);
+  }
+
+ private:
+  Buffers buffers_;
+  Live live_;
+  CrownWalk walk_;
+};
+
+std::vector<int32_t> openNeurons(const NodeFacts& pre) {
+  std::vector<int32_t> open;
+  for (size_t i = 0; i < pre.lower.size(); ++i) {
+    if (pre.lower[i] < 0 && pre.upper[i] > 0) open.push_back(static_cast<int32_t>(i));
+  }
+  return open;
+}
+
+/// Narrows the boxes of some images, layer by layer.
+class CrownBoxes {
+ public:
+  /// Every image's neurons are shared out to the threads of `pool`; null: on this thread alone.
+  CrownBoxes(const ProofNetwork& network, const KernelTable& kernels, std::span<ImageFacts* const> images,
+             ThreadPool* pool, const Prover::StopCheck& stop)
+      : network_(network), images_(images), pool_(pool), stop_(stop), workers_(pool ? pool->size() : 1) {
+    for (size_t i = 0; i < images.size() * workers_; ++i) {
+      walks_.push_back(std::make_unique<BoxWalk>(network, kernels));
+      walks_[i]->begin(*images[i / workers_]);
+    }
+  }
+
+  void run(Buffers& buffers) {
+    int narrowed = network_.nodeCount();  // what follows from this node's boxes is not yet derived
+    for (int target = 0; target < static_cast<int>(network_.relus().size()) && !stop_(); ++target) {
+      const int node = network_.targetNode(target);
+      // A pre-activation may come before those of earlier ReLUs, whose boxes are needed all the same.
+      if (narrowed < network_.nodeCount())
+        ImageFacts::propagate(images_, narrowed, std::max(narrowed, node), buffers);
+      for (size_t image = 0; image < images_.size(); ++image) tighten(image, target);
+      if (!boxExact(network_, target)) narrowed = node;
+    }
+    if (narrowed < network_.nodeCount()) ImageFacts::propagate(images_, narrowed, buffers);
+  }
+
+ private:
+  void tighten(size_t image, int target) {
+    ImageFacts& facts = *images_[image];
+    const auto walks = std::span(walks_).subspan(image * workers_, workers_);
+    if (target > 0) {
+      for (const auto& walk : walks) walk->set(target - 1, facts.at(network_.targetNode(target - 1)));
+    }
+    if (boxExact(network_, target)) return;
+    const int node = network_.targetNode(target);
+    const std::vector<int32_t> open = openNeurons(facts.at(node));
+    std::vector<double> lower(open.size(), -kInfinity), upper(open.size(), kInfinity);
+    const size_t together = walks[0]->together();
+    const auto bound = [&](long index, int worker) {
+      if (stop_()) return;
+      const size_t first = static_cast<size_t>(index) * together,
+                   count = std::min(together, open.size() - first);
+      walks[worker]->neurons(target, std::span(open).subspan(first, count), lower.data() + first,
+                             upper.data() + first);
+    };
+    const auto parts = static_cast<long>((open.size() + together - 1) / together);
+    if (pool_) {
+      pool_->parallelFor(parts, bound);
+    } else {
+      for (long part = 0; part < parts; ++part) bound(part, 0);
+    }
+    for (size_t i = 0; i < open.size(); ++i) facts.tighten(node, open[i], lower[i], upper[i]);
+  }
+
+  const ProofNetwork& network_;
+  const std::span<ImageFacts* const> images_;
+  ThreadPool* const pool_;
+  const Prover::StopCheck& stop_;
+  const size_t workers_;
+  std::vector<std::unique_ptr<BoxWalk>> walks_;  // image by image, one for each worker
+};
 
 }  // namespace
 
 void Prover::tightenByCrown() {
-  const auto& relus = network_.relus();
+  if (images_.size() < static_cast<size_t>(pool_.size())) {
+    // Fewer images than threads, which then share each image's neurons.
+    Buffers buffers;
+    for (size_t image = 0; image < images_.size(); ++image) {
+      ImageFacts* facts = images_[image].get();
+      if (derived(static_cast<int>(image)))
+        CrownBoxes(network_, kernels_, {&facts, 1}, &pool_, stop_).run(buffers);
+    }
+    return;
+  }
   inGroups(images_.size(), [&](size_t begin, size_t end, Buffers& buffers) {
     std::vector<ImageFacts*> group;
     for (size_t image = begin; image < end; ++image) {
-      if (valid(static_cast<int>(image))) group.push_back(images_[image].get());
+      if (derived(static_cast<int>(image))) group.push_back(images_[image].get());
     }
-    if (group.empty()) return;
-    std::vector<Live> live(group.size(), Live(network_));
-    CrownWalk walk(network_, kernels_, buffers);
-    for (size_t place = 0; place < group.size(); ++place) live[place].begin(*group[place]);
-    int narrowed = network_.nodeCount();  // what follows from this node's boxes is not yet derived
-    for (int target = 0; target < static_cast<int>(relus.size()) && !stop_(); ++target) {
-      const int node = network_.targetNode(target);
-      if (narrowed < node) ImageFacts::propagate(group, narrowed, node, buffers);
-      for (size_t place = 0; place < group.size(); ++place) {
-        if (target > 0) live[place].set(target - 1, group[place]->at(network_.targetNode(target - 1)));
-        if (network_.relusBelow(target).empty()) continue;  // the cheap box is as good
-        walk.begin(live[place], group[place]->input());
-        tightenRelu(*group[place], node, target, walk);
-      }
-      if (!network_.relusBelow(target).empty()) narrowed = node;
-    }
-    if (narrowed < network_.nodeCount()) ImageFacts::propagate(group, narrowed, buffers);
+    if (!group.empty()) CrownBoxes(network_, kernels_, group, nullptr, stop_).run(buffers);
   });
 }
 
@@ -70,7 +153,7 @@ std::vector<double> Prover::crownBounds(std::span<const Claim> claims,
   pool_.parallelFor(static_cast<long>(begins.size()) - 1, [&](long index, int worker) {
     const size_t end = begins[index + 1];
     const int image = claims[begins[index]].image;
-    if (!valid(image)) return;
+    if (!derived(image)) return;
     Live live(network_);
     live.begin(*images_[image]);
     for (int relu = 0; relu < static_cast<int>(network_.relus().size()); ++relu)

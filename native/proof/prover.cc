@@ -142,7 +142,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
   for (size_t i = 0; i < claims.size(); ++i) {
     check(claims[i]);
     checkMultipliers(claims[i]);
-    if (usable(claims[i]) && valid(claims[i].image)) order.push_back(static_cast<int>(i));
+    if (usable(claims[i]) && derived(claims[i].image)) order.push_back(static_cast<int>(i));
   }
   const std::vector<std::vector<int>> blocks = inBlocks(claims, std::move(order));
   const auto kindOf = [&](size_t block) { return kind(claims[blocks[block][0]]); };
@@ -177,7 +177,7 @@ std::vector<double> Prover::lowerBounds(std::span<const Claim> claims) const {
 }
 
 double Prover::ballBound(int image, std::span<const double> row, double constant) const {
-  if (!valid(image)) return -kInfinity;
+  if (!derived(image)) return -kInfinity;
   const ImageFacts& facts = *images_[image];
   const NodeFacts& output = facts.at(network_.nodeCount() - 1);
   if (row.size() != output.zhat.size()) refuse("a row that does not fit the output");

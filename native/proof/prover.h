@@ -40,6 +40,7 @@ class Prover {
   Prover(const ProofNetwork&, const Region&, Arithmetic, ThreadPool&, StopCheck stop = [] { return false; });
 
   int images() const { return static_cast<int>(images_.size()); }
+  bool derived(int index) const { return images_[index] && images_[index]->valid(); }
   /// Not of an image that `stop` left underived.
   const ImageFacts& image(int index) const { return *images_[index]; }
 
@@ -73,7 +74,6 @@ class Prover {
  private:
   void check(const Claim&) const;
   void checkMultipliers(const Claim&) const;
-  bool valid(int image) const { return images_[image] && images_[image]->valid(); }
   /// Calls body for parts of 0 .. count - 1, of at most kTogether each, until stopped.
   void inGroups(size_t count, const std::function<void(size_t begin, size_t end, Buffers&)>& body) const;
 

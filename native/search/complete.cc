@@ -10,6 +10,8 @@ namespace {
 
 /// Images searched together: enough rows for full batches, few enough for their multipliers.
 constexpr int kImagesAtOnce = 32;
+/// Of a call's time, what trees for boxes may take before the rows' own trees must have their turn.
+constexpr double kTreeShare = 0.4;
 
 }  // namespace
 
@@ -18,6 +20,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
                               const SearchOptions& search, Workers& workers, const StopCheck& stop,
                               const Progress& progress, const Settled<CompleteResult>& settled) {
   const StopCheck stopOrLate = withTimeLimit(stop, options.timeLimit);
+  const StopCheck stopTrees = withTimeLimit(stop, kTreeShare * options.timeLimit);
   const int rowCount = specification.rowCount;
   const size_t total = static_cast<size_t>(region.count) * rowCount;
   const int output = static_cast<int>(prepared.network.nodes.size()) - 1;
@@ -35,7 +38,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   if (search.leaves) result.leaves.resize(total);
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
-    TreeRefiner refiner(count, workers, preset, search, stopOrLate);
+    TreeRefiner refiner(count, workers, preset, search, stopTrees);
     const bool refined = search.boxSubproblems > 0 && options.boxes == BoxSource::optimised;
     const auto images = boxedImages(prepared, region, first, count, options, workers, stopOrLate,
                                     refined ? &refiner : nullptr);

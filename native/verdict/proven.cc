@@ -102,10 +102,67 @@ void markAll(std::span<const int> images, std::vector<uint8_t>& timedOut) {
   for (const int image : images) timedOut[image] = 1;
 }
 
+/// CROWN's boxes, proven as they are computed: what the engine is supplied with and proofs build on. So
+/// nobody makes, keeps and evaluates again the multipliers of thousands of neurons.
+class OwnBoxes {
+ public:
+  /// Of all images of the region.
+  OwnBoxes(const ProvenBounds& task, const ProofModel& model, const StopCheck& stop)
+      : network_(model.network), workers_(task.workers) {
+    std::vector<int> all(task.region.count);
+    std::iota(all.begin(), all.end(), 0);
+    prover_.emplace(model.network, selected(task.region, all, model.input), task.proof.arithmetic, task.pool,
+                    stop);
+    prover_->tightenByCrown();
+  }
+
+  const proof::Prover& prover() const { return *prover_; }
+
+  void supply(Images& images, int first) const {
+    Backend& backend = workers_.main();
+    size_t relu = 0;
+    for (const Node& node : images.prepared().network.nodes) {
+      if (node.kind != NodeKind::relu) continue;
+      const int pre = node.inputs[0], target = network_.targetNode(static_cast<int>(relu++));
+      const std::vector<float> nominal = images.nominal(backend, pre);
+      std::vector<float> lower, upper;
+      images.readBox(backend, pre, lower, upper);
+      const size_t features = nominal.size() / images.count();
+      for (int image = 0; image < images.count(); ++image) {
+        if (!prover_->derived(first + image)) continue;
+        const proof::NodeFacts& facts = prover_->image(first + image).at(target);
+        for (size_t i = 0, at = image * features; i < features; ++i, ++at) {
+          // Moved outward by more than the rounding to float32.
+          const double below = std::min(0.0, facts.lower[i] - nominal[at]);
+          const double above = std::max(0.0, facts.upper[i] - nominal[at]);
+          lower[at] = static_cast<float>(below * (1 + 1e-6));
+          upper[at] = static_cast<float>(above * (1 + 1e-6));
+        }
+      }
+      images.tightenBox(backend, pre, lower, upper);
+    }
+  }
+
+ private:
+  const proof::ProofNetwork& network_;
+  Workers& workers_;
+  std::optional<proof::Prover> prover_;
+};
+
+/// Regions whose boxes by CROWN are the proof's own: all of it is held at once.
+bool makesOwnBoxes(const ProvenBounds& task) {
+  const Method method = task.options.method;
+  return task.proof.ownBoxes && task.options.boxes == BoxSource::crown &&
+         task.region.kind == InputKind::box && !needsBalls(task.region, method) &&
+         (method == Method::joint || method == Method::crown || method == Method::alphaCrown) &&
+         task.region.count <= static_cast<int>(kImagesAtOnce);
+}
+
 /// One batch of images on its way from belief to proof.
 struct Batch {
   const ProvenBounds& task;
   const std::optional<ProofModel>& model;
+  const std::optional<OwnBoxes>& own;
   const StopCheck& stop;  // also once the time is over
   int first, count;
 
@@ -125,12 +182,17 @@ struct Batch {
     return out;
   }
 
-  /// Calls prove(prover, group) for groups of the images, boxes first tightened by their claims. Marks the
-  /// images of a group that was cut short and of those behind it.
+  /// Calls prove(prover, group, places) for groups of the images and their places in the prover, boxes first
+  /// tightened by their claims. Marks the images of a group that was cut short and of those behind it.
   template <class Prove>
   void eachGroup(const std::vector<int>& images, const std::vector<BoxClaim>& boxes,
                  std::vector<uint8_t>& timedOut, Prove prove) const {
     if (!model) return markAll(images, timedOut);
+    if (own) {
+      prove(own->prover(), std::span(images), images);
+      if (stop()) markAll(images, timedOut);
+      return;
+    }
     std::vector<std::vector<const BoxClaim*>> boxesOf(count);
     for (const BoxClaim& box : boxes) {
       if (box.image >= first) boxesOf[box.image - first].push_back(&box);
@@ -145,7 +207,9 @@ struct Batch {
           claims.addBox(static_cast<int>(place), *box);
       }
       prover.tighten(claims.all());
-      prove(prover, group);
+      std::vector<int> places(group.size());
+      std::iota(places.begin(), places.end(), 0);
+      prove(prover, group, places);
       if (stop()) return markAll(std::span(images).subspan(at), timedOut);
     }
   }
@@ -172,7 +236,7 @@ void Batch::prove(BoundsResult& result) const {
   const std::vector<int> images =
       imagesWhere(!decided, [&](size_t at) { return has(at) && (!decided || believed(at) > 0); });
   eachGroup(images, result.boxes, result.timedOut,
-            [&](const proof::Prover& prover, std::span<const int> group) {
+            [&](const proof::Prover& prover, std::span<const int> group, const std::vector<int>& places) {
               Claims claims(*model, task.specification), affine(*model, task.specification);
               std::vector<size_t> rows;
               for (size_t place = 0; place < group.size(); ++place) {
@@ -181,7 +245,7 @@ void Batch::prove(BoundsResult& result) const {
                   if (!has(at)) continue;
                   rows.push_back(at);
                   const Multipliers& multipliers = byNorms ? kNone : result.multipliers[at];
-                  const int position = static_cast<int>(place);
+                  const int position = places[place];
                   claims.addRow(position, group[place], row, &multipliers, {});
                   if (result.slope.empty()) continue;
                   affine.addRow(position, group[place], row, &multipliers, {});
@@ -208,14 +272,14 @@ void Batch::prove(CompleteResult& result) const {
   const std::vector<int> images =
       imagesWhere(!task.proof.decidedOnly, [&](size_t at) { return !result.leaves[at].empty(); });
   eachGroup(images, result.boxes, result.timedOut,
-            [&](const proof::Prover& prover, std::span<const int> group) {
+            [&](const proof::Prover& prover, std::span<const int> group, const std::vector<int>& places) {
               for (size_t place = 0; place < group.size(); ++place) {
                 for (int row = 0; row < rowCount; ++row) {
                   const size_t at = rowAt(group[place], row);
                   if (result.leaves[at].empty() || stop()) continue;
                   Claims claims(*model, task.specification);
                   for (const Leaf& leaf : result.leaves[at]) {
-                    claims.addRow(static_cast<int>(place), group[place], row, &leaf.multipliers, leaf.splits);
+                    claims.addRow(places[place], group[place], row, &leaf.multipliers, leaf.splits);
                   }
                   const std::vector<double> bounds = prover.lowerBounds(claims.all());
                   std::vector<const std::vector<proof::Split>*> tree;
@@ -281,12 +345,22 @@ Result provenBatches(const ProvenBounds& task, Run run) {
   BoundsOptions options = task.options;
   options.timeLimit *= 1 - kProofShare;
   std::optional<ProofModel> model;
+  const auto makeModel = [&] {
+    if (model) return;
+    if (const auto made = task.model(stop)) model.emplace(*made);
+  };
+  std::optional<OwnBoxes> own;
+  if (makesOwnBoxes(task)) {
+    makeModel();
+    if (model) {
+      own.emplace(task, *model, stop);
+      options.boxSupply = [&](Images& images, int first) { own->supply(images, first); };
+    }
+  }
   int proven = 0;
   Result result = run(options, [&](int first, int count, Result& part) {
-    if (!model) {
-      if (const auto made = task.model(stop)) model.emplace(*made);
-    }
-    Batch{task, model, stop, first, count}.prove(part);
+    makeModel();
+    Batch{task, model, own, stop, first, count}.prove(part);
     proven = first + count;
   });
   std::fill(result.lower.begin() + static_cast<ptrdiff_t>(proven) * task.specification.rowCount,

@@ -25,6 +25,8 @@ struct ProofOptions {
   bool decidedOnly = false;
   /// Bounds came from norms alone (Method::lip) and have no multipliers.
   bool byNorms = false;
+  /// Nobody asks for what proves the boxes: where CROWN makes them, the proof may do so itself.
+  bool ownBoxes = false;
 };
 
 /// The headroom (see BoundsOptions) with which ascents aim, so that what they believe can be proven.

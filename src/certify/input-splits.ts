@@ -5,7 +5,7 @@ import { type Problem, rowValues } from '../problem/problem.js';
 import type { Region } from '../problem/region.js';
 import { sumDown, sumUp } from '../problem/rounding.js';
 import { margins } from '../problem/specification.js';
-import { splitInputs } from '../vnnlib/input-split.js';
+import { InputSplitter } from '../vnnlib/input-split.js';
 import type { Search } from '../vnnlib/solver.js';
 import type { SearchLimit } from '../verify/verifier.js';
 
@@ -58,7 +58,7 @@ export async function decideByInputs(
     margin = least(x);
     return margin < 0 ? { x, y: evaluate(model.graph, x) } : undefined;
   };
-  const { verdict, boxes } = await splitInputs({ ...search, accept }, [problem], most);
+  const { verdict, boxes } = await new InputSplitter({ ...search, accept }, [problem]).run({ most });
   if (verdict === 'sat') return { margin, subproblems: boxes, limit: 'none' };
   if (verdict === 'unsat') {
     return { lower: Array.from({ length: rowCount }, () => goal), subproblems: boxes, limit: 'none' };

@@ -1,42 +1,57 @@
 /** Branch and bound on the input box, for networks of few inputs. */
 import type { Problem } from '../problem/problem.js';
+import type { InputSearch } from '../verify/verifier.js';
 import { type Answer, type Search, secondsLeft, timeLimit } from './solver.js';
 
 /** Batches of boxes in one native call: a fraction of a second, after which the deadline is looked at. */
 const roundsAtOnce = 64;
-/** Up to so many inputs, bisecting the box beats better bounds on the whole of it. */
+/** Up to so many inputs, bisecting the box can beat better bounds on the whole of it. */
 export const mostInputsToSplit = 20;
+
+export interface InputSplitLimits {
+  /** As that of the search, where it comes first; default: none. */
+  deadline?: number;
+  /** Boxes to be bounded, up to those of one native call; default: no limit. */
+  most?: number;
+}
 
 /**
  * Bounds boxes by CROWN, clips what stays open and bisects it, until nothing is open, a counterexample is found
- * or the deadline comes: the engine's `inputSearch`, whose candidates are judged here.
- *
- * @param most boxes to be bounded, up to those of one native call.
- * @returns the answer and how many boxes were bounded; `unknown` where a box cannot be bisected any more, or
- *   too many are open or bounded.
+ * or a limit is reached: the engine's `inputSearch`, whose candidates are judged here.
  */
-export async function splitInputs(
-  search: Search,
-  problems: readonly Problem[],
-  most = Infinity,
-): Promise<Answer & { readonly boxes: number }> {
-  const { verifier, model, signal, assurance, accept } = search;
-  const parts = verifier.inputSearch(model, problems, { assurance });
-  let boxes = 0;
-  for (;;) {
-    if (secondsLeft(search) <= 0) return { verdict: 'timeout', boxes };
-    if (boxes >= most) return { verdict: 'unknown', boxes };
-    const report = await parts.advance({
-      rounds: roundsAtOnce,
-      timeLimit: timeLimit(search),
-      signal,
-    });
-    boxes = report.boxes;
-    for (const { problem, x } of report.candidates) {
-      const counterexample = accept(problems[problem], x);
-      if (counterexample) return { verdict: 'sat', counterexample, boxes };
+export class InputSplitter {
+  readonly #search: Search;
+  readonly #problems: readonly Problem[];
+  readonly #parts: InputSearch;
+  #boxes = 0;
+
+  constructor(search: Search, problems: readonly Problem[]) {
+    this.#search = search;
+    this.#problems = problems;
+    this.#parts = search.verifier.inputSearch(search.model, problems, { assurance: search.assurance });
+  }
+
+  /**
+   * Starts, or goes on where the last run ended.
+   *
+   * @returns the answer and how many boxes were bounded in all; `unknown` where a box cannot be bisected any
+   *   more, or too many are open or bounded.
+   */
+  async run(limits: InputSplitLimits = {}): Promise<Answer & { readonly boxes: number }> {
+    const { deadline = Infinity, most = Infinity } = limits;
+    const { signal, accept } = this.#search;
+    const end = { deadline: Math.min(deadline, this.#search.deadline) };
+    for (;;) {
+      if (secondsLeft(end) <= 0) return { verdict: 'timeout', boxes: this.#boxes };
+      if (this.#boxes >= most) return { verdict: 'unknown', boxes: this.#boxes };
+      const report = await this.#parts.advance({ rounds: roundsAtOnce, timeLimit: timeLimit(end), signal });
+      const boxes = (this.#boxes = report.boxes);
+      for (const { problem, x } of report.candidates) {
+        const counterexample = accept(this.#problems[problem], x);
+        if (counterexample) return { verdict: 'sat', counterexample, boxes };
+      }
+      if (report.state === 'refuted') return { verdict: 'unsat', boxes };
+      if (report.state !== 'open') return { verdict: 'unknown', boxes };
     }
-    if (report.state === 'refuted') return { verdict: 'unsat', boxes };
-    if (report.state !== 'open') return { verdict: 'unknown', boxes };
   }
 }
