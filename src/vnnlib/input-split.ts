@@ -47,6 +47,8 @@ export class InputSplitter {
       const report = await this.#parts.advance({ rounds: roundsAtOnce, timeLimit: timeLimit(end), signal });
       const boxes = (this.#boxes = report.boxes);
       for (const { problem, x } of report.candidates) {
+        // Of a large network every replay takes its time, and there can be hundreds.
+        if (secondsLeft(this.#search) <= 0) break;
         const counterexample = accept(this.#problems[problem], x);
         if (counterexample) return { verdict: 'sat', counterexample, boxes };
       }
