@@ -87,6 +87,9 @@ export async function certify(
   if (options.certificates && method === 'lip') {
     throw new InvalidArgumentError("certificates hold multipliers of the dual, and method 'lip' has none");
   }
+  if (options.certificates && method === 'weighted') {
+    throw new InvalidArgumentError("certificates have no place for weights per neuron, method is 'weighted'");
+  }
   const attack = options.attack ?? true;
   const timeLimit = seconds('timeLimit', options.timeLimit ?? 0);
   const chunkSize = integer('chunkSize', options.chunkSize ?? defaultChunkSize[verifier.device], 1);

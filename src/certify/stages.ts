@@ -25,7 +25,8 @@ export interface StageOptions {
  * The cascade, cheapest first. The cheap bound is the first evaluation of `joint`, at CROWN's slopes: rows
  * that it proves leave before any ascent. `joint` is followed by joint on optimised boxes. `complete` follows joint
  * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
- * for the same time. Any other method stands alone, so that its figures are its own.
+ * for the same time, and proves what weights per neuron would in as much of it. Any other method stands alone, so
+ * that its figures are its own.
  */
 export function stagesFor({ method, attack, limits, inputs }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
