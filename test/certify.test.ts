@@ -219,6 +219,8 @@ describe('cascade', () => {
     [{ clip: [0, 0.5] as const }, /image 4 has the value 0.7, outside the clip range \[0, 0.5\]/],
     [{ timeLimit: -1 }, /timeLimit is -1/],
     [{ chunkSize: 0 }, /chunkSize is 0/],
+    [{ method: 'weighted', certificates: 'none' } as const, /no place for weights per neuron/],
+    [{ method: 'weighted', norm: 'linf' } as const, /for l2 balls, the region is of kind 'linf'/],
   ])('refuses %j', async (options, message) => {
     await expect(campaign(data([0.2, 0.7], 3), options)).rejects.toThrow(message);
   });
