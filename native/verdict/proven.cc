@@ -1,6 +1,7 @@
 #include "verdict/proven.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -274,9 +275,14 @@ Result provenBatches(const ProvenBounds& task, Run run) {
   };
   std::optional<OwnBoxes> own;
   if (makesOwnBoxes(task)) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
     makeModel();
     if (model) {
       own.emplace(task, *model, stop);
+      // The engine's time is what that leaves of it; 0 would be no limit.
+      const double taken = std::chrono::duration<double>(Clock::now() - begin).count();
+      if (options.timeLimit > 0) options.timeLimit = std::max(1e-3, options.timeLimit - taken);
       options.boxSupply = [&](Images& images, int first) { own->supply(images, first); };
     }
   }
