@@ -1,30 +1,13 @@
 #include "addon/engine_object.h"
 
 #include <algorithm>
-#include <mutex>
 #include <thread>
 
 #include "addon/arguments.h"
+#include "addon/devices.h"
 #include "addon/input_search_object.h"
-#include "kernels/cuda.h"
 
 namespace bulwark::addon {
-
-namespace {
-
-/// Engines of one process share a GPU's memory and the plans that lie there.
-std::shared_ptr<Device> deviceOf(const std::string& kind) {
-  if (kind == "cpu") return cpuDevice();
-  if (kind != "cuda") throw DeviceError("device '" + kind + "' is not available; expected 'cpu' or 'cuda'");
-  static std::mutex mutex;
-  static std::weak_ptr<Device> opened;
-  const std::lock_guard lock(mutex);
-  std::shared_ptr<Device> device = opened.lock();
-  if (!device) opened = device = cuda::openDevice();
-  return device;
-}
-
-}  // namespace
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
   const Fields fields(objectArgument(info, 0, "options"), "options");

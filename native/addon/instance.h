@@ -7,7 +7,7 @@
 namespace bulwark::addon {
 
 struct Instance {
-  Napi::FunctionReference network, engine, cancelToken, dense, inputSearch;
+  Napi::FunctionReference network, engine, cancelToken, dense, denseArray, inputSearch;
 };
 
 inline Instance& instanceOf(Napi::Env env) { return *env.GetInstanceData<Instance>(); }

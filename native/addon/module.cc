@@ -10,12 +10,13 @@
 
 #include "addon/arguments.h"
 #include "addon/cancel_token.h"
+#include "addon/dense_array.h"
 #include "addon/dense_object.h"
+#include "addon/devices.h"
 #include "addon/engine_object.h"
 #include "addon/input_search_object.h"
 #include "addon/instance.h"
 #include "addon/network_object.h"
-#include "kernels/cuda.h"
 
 namespace bulwark::addon {
 
@@ -33,28 +34,6 @@ Napi::Value instructionSets(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
   for (const char* name : cpuInstructionSets()) out.Set(out.Length(), name);
   return out;
-}
-
-Napi::Value devices(const Napi::CallbackInfo& info) {
-  Napi::Array out = Napi::Array::New(info.Env());
-  Napi::Object cpu = Napi::Object::New(info.Env());
-  cpu.Set("kind", "cpu");
-  cpu.Set("name", cpuInstructionSets().front());
-  out.Set(0u, cpu);
-  const cuda::DeviceList found = cuda::devices();
-  for (const cuda::DeviceInfo& device : found.devices) {
-    Napi::Object entry = Napi::Object::New(info.Env());
-    entry.Set("kind", "cuda");
-    entry.Set("name", device.name);
-    entry.Set("memory", static_cast<double>(device.memory));
-    entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
-    out.Set(out.Length(), entry);
-  }
-  return out;
-}
-
-Napi::Value cudaAbsence(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), cuda::devices().reason);
 }
 
 /// Node unloads an addon with the last worker thread that loaded it, but a call that this worker left behind
@@ -79,6 +58,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   instance->engine = Napi::Persistent(EngineObject::define(env));
   instance->cancelToken = Napi::Persistent(CancelToken::define(env));
   instance->dense = Napi::Persistent(DenseObject::define(env));
+  instance->denseArray = Napi::Persistent(DenseArray::define(env));
   instance->inputSearch = Napi::Persistent(InputSearchObject::define(env));
   env.SetInstanceData(instance);
   stayLoaded(env);

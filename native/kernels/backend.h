@@ -20,6 +20,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/buffer.h"
 #include "kernels/views.h"
 #include "network/network.h"
 
@@ -29,13 +30,6 @@ struct AscentRows;
 struct Balls;
 enum class BallStart;
 struct CoupledInput;
-
-/// Device memory, freed with the object.
-class Buffer {
- public:
-  virtual ~Buffer() = default;
-  virtual void* data() = 0;
-};
 
 /// Calls of a backend that were recorded, for repetition as one.
 class Recording {

@@ -1,19 +1,19 @@
 // Row-major float32 arithmetic for training: what the tape of src/autodiff is made of. Unlike `Backend`,
-// whose operators are fixed and whose rows sit in lanes, here weights change at every step and live in
-// JavaScript's arrays; so operands are packed for the same register tiles call by call.
+// whose operators are fixed and whose rows sit in lanes, here weights change at every step; so nothing is
+// packed for longer than a call.
+//
+// Arrays lie in the arithmetic's own memory: on the CPU that is any memory, on a GPU what `allocate` gave.
+// There, calls return before the work is done and follow each other on one stream; `download` waits.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
-#include "kernels/thread_pool.h"
+#include "kernels/buffer.h"
 
 namespace bulwark {
-
-struct KernelTable;
 
 /// y = f(x). `step` is 1 where x > 0, else 0.
 enum class Unary {
@@ -53,7 +53,8 @@ struct Gemm {
 struct AdamStep {
   float rate, beta1, beta2, epsilon, decay;
   float firstCorrection, secondCorrection;
-  float gradientScale;  // factor on the gradient, for clipping by its norm
+  float gradientScale;           // factor on the gradient
+  const float* scale = nullptr;  // a further one, in the arithmetic's memory; null: none
 };
 
 /// A moving average of the weights, updated in the same pass: average = (1 - decay) * weight + decay *
@@ -80,7 +81,7 @@ struct Ascent {
 /// Rows of logits and their labels, `smoothing` of whose weight is spread over all columns.
 struct CrossEntropy {
   const float* logits;
-  const int32_t* labels;  // each from 0 to columns - 1
+  const int32_t* labels;  // on the host, each from 0 to columns - 1
   int rows, columns;
   double smoothing;
   float own() const { return static_cast<float>(1 - smoothing); }
@@ -106,70 +107,89 @@ struct StridedLoop {
   std::array<std::array<int64_t, kMaxRank>, 2> strides;
 };
 
-/// Denormal numbers count as zero in everything that multiplies or adds. One object is used by one thread at
-/// a time.
+/// One object is used by one thread at a time. Sums have an order that depends on shapes alone, so that the
+/// same calls give the same bits on the same device. Arrays of a call may only overlap where they are the
+/// same array and each entry depends on the entry at its own place.
 class Dense {
  public:
-  /// `instructionSet`: as for makeCpuBackend.
-  explicit Dense(int threads, const char* instructionSet = nullptr);
-  ~Dense();
-  Dense(const Dense&) = delete;
-  Dense& operator=(const Dense&) = delete;
+  virtual ~Dense() = default;
 
-  int threads() const { return pool_.size(); }
+  /// Worker threads of the host; 1 on a GPU.
+  virtual int threads() const = 0;
+  /// Steps of a training that may be queued before somebody looks at what they gave: 1 on the CPU.
+  virtual int stepsAhead() const = 0;
 
-  void gemm(const Gemm& problem);
-  void unary(Unary kind, const float* x, float* y, size_t count) const;
+  /// `count` zeros. Throws DeviceMemoryError where the device's memory is full.
+  virtual std::unique_ptr<Buffer> allocate(size_t count) = 0;
+  virtual void upload(const float* host, float* to, size_t count) = 0;
+  virtual void download(const float* from, float* host, size_t count) = 0;
+
+  virtual void fill(float* y, size_t count, float value) = 0;
+  virtual void copy(const float* x, float* y, size_t count) = 0;
+
+  virtual void gemm(const Gemm& problem) = 0;
+  virtual void unary(Unary kind, const float* x, float* y, size_t count) = 0;
   /// y (dense) = a o b.
-  void binary(Binary kind, const StridedLoop& loop, const float* a, const float* b, float* y) const;
-  /// y[strided] += x (dense).
-  void addReduced(const StridedLoop& loop, const float* x, float* y) const;
+  virtual void binary(Binary kind, const StridedLoop& loop, const float* a, const float* b, float* y) = 0;
+  /// y[strided] += x (dense). Different places of the axes that are not repeated are different places of y.
+  virtual void addReduced(const StridedLoop& loop, const float* x, float* y) = 0;
   /// y = factor * x + shift.
-  void scale(const float* x, float* y, size_t count, float factor, float shift) const;
+  virtual void scale(const float* x, float* y, size_t count, float factor, float shift) = 0;
   /// y = factor * x + keep * y.
-  void combine(const float* x, float* y, size_t count, float factor, float keep) const;
-  /// y[i] = x[indices[i]], 0 where the index is -1.
-  void gather(const float* x, const int32_t* indices, float* y, size_t count) const;
-  /// y[indices[i]] += x[i], nothing where the index is -1.
-  void scatterAdd(const float* x, const int32_t* indices, float* y, size_t count) const;
-  /// The largest entry of each row and where it stands (the first of equals).
-  void largestOfRows(const float* x, int rows, int columns, float* y, int32_t* where) const;
+  virtual void combine(const float* x, float* y, size_t count, float factor, float keep) = 0;
+  /// x divided by its Euclidean length, which is written to `length`; zeros stay.
+  virtual void normalise(float* x, size_t count, float* length) = 0;
+  /// factor = what takes a vector to a length of at most `most`: min(1, most / sqrt(sum of squares)).
+  virtual void clipFactor(const float* squares, size_t count, float most, float* factor) = 0;
+
+  /// y[i] = x[indices[i]], 0 where the index is -1. Indices lie on the host.
+  virtual void gather(const float* x, const int32_t* indices, float* y, size_t count) = 0;
+  /// y[indices[i]] += x[i], nothing where the index is -1, in ascending order of i.
+  virtual void scatterAdd(const float* x, const int32_t* indices, float* y, size_t count) = 0;
+
+  /// The largest entry of each row.
+  virtual void largestOfRows(const float* x, int rows, int columns, float* y) = 0;
+  /// gradient = that of the rows' largest entries `y`, weighted by `weights`: it goes to the first of equals.
+  virtual void largestGradient(const float* x, const float* y, const float* weights, int rows, int columns,
+                               float* gradient) = 0;
   /// log sum exp of each row.
-  void logSumExpOfRows(const float* x, int rows, int columns, float* y) const;
+  virtual void logSumExpOfRows(const float* x, int rows, int columns, float* y) = 0;
   /// The gradient behind a ReLU whose outputs are `y`: x where y > 0, else 0. Its columns' sums are added to
   /// `sums` (null: not).
-  void gateRows(const float* x, const float* y, int rows, int columns, float* gated, float* sums) const;
+  virtual void gateRows(const float* x, const float* y, int rows, int columns, float* gated, float* sums) = 0;
   /// Softmax cross entropy of every row of logits with its label, and the log sum exp that it is made of.
-  void crossEntropies(const CrossEntropy& problem, float* normalisers, float* losses) const;
+  virtual void crossEntropies(const CrossEntropy& problem, float* normalisers, float* losses) = 0;
   /// gradient = that of the losses, weighted by `weights` [rows].
-  void crossEntropyGradient(const CrossEntropy& problem, const float* normalisers, const float* weights,
-                            float* gradient) const;
+  virtual void crossEntropyGradient(const CrossEntropy& problem, const float* normalisers,
+                                    const float* weights, float* gradient) = 0;
+  /// count = how many rows of logits are largest (the first of equals) at their label; `smoothing` is not
+  /// looked at.
+  virtual void countCorrect(const CrossEntropy& problem, float* count) = 0;
+  /// Rows whose score is not at most their best become `kept`, and their score the best.
+  virtual void keepLarger(const float* scores, const float* x, int rows, int columns, float* best,
+                          float* kept) = 0;
 
-  void convolve(const DenseConv& conv, const float* x, const float* weight, float* y);
+  virtual void convolve(const DenseConv& conv, const float* x, const float* weight, float* y) = 0;
   /// x = adjoint of the convolution applied to y.
-  void convolveInput(const DenseConv& conv, const float* y, const float* weight, float* x);
+  virtual void convolveInput(const DenseConv& conv, const float* y, const float* weight, float* x) = 0;
   /// weight = gradient of <y, conv(x)> with respect to the weights.
-  void convolveWeight(const DenseConv& conv, const float* x, const float* y, float* weight);
+  virtual void convolveWeight(const DenseConv& conv, const float* x, const float* y, float* weight) = 0;
 
-  void adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
-            size_t count, const MovingAverage& average = {}) const;
-  void signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
-                size_t count) const;
-  /// The same along a gradient that is made and used in pieces that stay in the caches.
-  void signStepAlong(const SignStep& step, const Ascent& ascent);
-  /// Uniform in [low, high): a function of seed and position alone.
-  void uniform(uint64_t seed, float low, float high, float* y, size_t count) const;
-  /// Normal with mean 0: a function of seed and position alone.
-  void gaussian(uint64_t seed, float deviation, float* y, size_t count);
-
- private:
-  class Scratch;
-  void unfold(const DenseConv& conv, const float* image, float* columns) const;
-  void foldAdd(const DenseConv& conv, const float* columns, float* image) const;
-
-  const KernelTable& kernels_;
-  ThreadPool pool_;
-  std::unique_ptr<Scratch> packed_, columns_, piece_;
+  virtual void adam(const AdamStep& step, const float* gradient, float* weight, float* first, float* second,
+                    size_t count, const MovingAverage& average = {}) = 0;
+  virtual void signStep(const SignStep& step, const float* gradient, const float* centre, float* x,
+                        size_t count) = 0;
+  /// The same along a gradient that is never stored as a whole.
+  virtual void signStepAlong(const SignStep& step, const Ascent& ascent) = 0;
+  /// Uniform in [low, high): a function of seed and position alone, the same on every device but for the last
+  /// rounding.
+  virtual void uniform(uint64_t seed, float low, float high, float* y, size_t count) = 0;
+  /// Normal with mean 0: a function of seed and position alone, the same but for rounding.
+  virtual void gaussian(uint64_t seed, float deviation, float* y, size_t count) = 0;
 };
+
+/// On the CPU, where denormal numbers count as zero in everything that multiplies or adds.
+/// `instructionSet`: as for makeCpuBackend.
+std::unique_ptr<Dense> makeCpuDense(int threads, const char* instructionSet = nullptr);
 
 }  // namespace bulwark

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/backend.h"
+#include "kernels/dense.h"
 
 namespace bulwark {
 
@@ -28,6 +29,8 @@ class Device {
   virtual const char* kind() const = 0;
   /// Of one thread at a time.
   virtual std::unique_ptr<Backend> makeBackend() = 0;
+  /// Training's arithmetic; `threads` are those of the host where that computes.
+  virtual std::unique_ptr<Dense> makeDense(int threads) = 0;
   /// How many batches should be under way at once, at most.
   virtual int batchesAtOnce(int threads) const = 0;
 };

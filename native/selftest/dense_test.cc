@@ -20,7 +20,8 @@ std::vector<float> randomFloats(Context& context, size_t count) {
 
 const Test gemmTest("dense gemm", [](Context& context, const char* set) {
   for (const int threads : {1, 3}) {
-    Dense dense(threads, set);
+    const auto owned = makeCpuDense(threads, set);
+    Dense& dense = *owned;
     // The whole of c and a bit more is compared, so that nothing behind its last column is touched.
     const auto one = [&](int m, int n, int k, bool transposeA, bool transposeB, bool accumulate,
                          bool biased = false, bool relu = false) {
@@ -57,7 +58,8 @@ const Test gemmTest("dense gemm", [](Context& context, const char* set) {
 });
 
 const Test convolutionTest("dense convolution", [](Context& context, const char* set) {
-  Dense dense(1, set);
+  const auto owned = makeCpuDense(1, set);
+  Dense& dense = *owned;
   for (int round = 0; round < 12; ++round) {
     const DenseConv conv{choose(context.random, 1, 3),
                          choose(context.random, 1, 3),
@@ -115,7 +117,8 @@ const Test convolutionTest("dense convolution", [](Context& context, const char*
 });
 
 const Test endTest("dense product and what follows it in one pass", [](Context& context, const char* set) {
-  Dense dense(2, set);
+  const auto owned = makeCpuDense(2, set);
+  Dense& dense = *owned;
   for (const auto& [m, n, k] : {std::array{37, 50, 300}, std::array{256, 128, 200}, std::array{5, 10, 7}}) {
     const size_t size = static_cast<size_t>(m) * n;
     const std::vector<float> a = randomFloats(context, static_cast<size_t>(m) * k),
@@ -147,7 +150,8 @@ const Test endTest("dense product and what follows it in one pass", [](Context& 
 });
 
 const Test crossEntropyTest("dense cross entropy", [](Context& context, const char* set) {
-  const Dense dense(1, set);
+  const auto owned = makeCpuDense(1, set);
+  Dense& dense = *owned;
   for (const double smoothing : {0.0, 0.1}) {
     const int rows = 33, columns = 10;
     const size_t size = static_cast<size_t>(rows) * columns;
@@ -185,7 +189,8 @@ const Test crossEntropyTest("dense cross entropy", [](Context& context, const ch
 });
 
 const Test adamTest("dense adam", [](Context& context, const char* set) {
-  const Dense dense(1, set);
+  const auto owned = makeCpuDense(1, set);
+  Dense& dense = *owned;
   const size_t count = 1003;
   const std::vector<float> gradient = randomFloats(context, count), start = randomFloats(context, count);
   std::vector<float> weight = start, first(count), second(count), average = start;
@@ -226,7 +231,8 @@ const Test adamTest("dense adam", [](Context& context, const char* set) {
 
 const Test ascentTest("dense sign step along a product", [](Context& context, const char* set) {
   for (const int threads : {1, 3}) {
-    Dense dense(threads, set);
+    const auto owned = makeCpuDense(threads, set);
+    Dense& dense = *owned;
     for (const auto& [m, n, k] : {std::array{300, 784, 20}, std::array{7, 70000, 3}, std::array{5, 9, 200}}) {
       const size_t size = static_cast<size_t>(m) * n;
       const std::vector<float> a = randomFloats(context, static_cast<size_t>(m) * k),
@@ -244,7 +250,8 @@ const Test ascentTest("dense sign step along a product", [](Context& context, co
 
 const Test denormalTest("dense: denormal numbers count as zero", [](Context& context, const char* set) {
   for (const int threads : {1, 3}) {
-    Dense dense(threads, set);
+    const auto owned = makeCpuDense(threads, set);
+    Dense& dense = *owned;
     const int size = 200;
     const size_t count = static_cast<size_t>(size) * size;
     const std::vector<float> tiny(count, 1e-40f), large(count, 1e30f);
@@ -266,7 +273,8 @@ const Test denormalTest("dense: denormal numbers count as zero", [](Context& con
 });
 
 const Test randomTest("dense random numbers", [](Context& context, const char* set) {
-  Dense dense(1, set);
+  const auto owned = makeCpuDense(1, set);
+  Dense& dense = *owned;
   constexpr size_t kCount = 100001;
   std::vector<float> x(kCount), again(kCount), other(kCount);
   const auto moment = [&](int power) {

@@ -62,6 +62,7 @@ class InstructionSet final : public Device {
   explicit InstructionSet(const char* name) : name_(name) {}
   const char* kind() const override { return "cpu"; }
   std::unique_ptr<Backend> makeBackend() override { return makeCpuBackend(name_); }
+  std::unique_ptr<Dense> makeDense(int threads) override { return makeCpuDense(threads, name_); }
   int batchesAtOnce(int threads) const override { return threads; }
 
  private:

@@ -1,8 +1,23 @@
 /**
  * The arithmetic under the tape: dense row-major arrays, no shapes, no gradients. Two implementations: the
- * native one (float32, to train with) and plain loops (float64, to check gradients and small problems with).
+ * native one (float32, on the CPU or a GPU, to train with) and plain loops (float64, to check gradients and small
+ * problems with).
  */
 export type Numbers = Float32Array | Float64Array;
+
+/** An array in a device's memory: the host knows its length, and its numbers only by `download`. */
+export interface DeviceArray {
+  readonly length: number;
+  /** Gives the memory back; the array must not be used afterwards. */
+  free(): void;
+}
+
+/** An array wherever the arithmetic keeps it. */
+export type Stored = Numbers | DeviceArray;
+
+export function onHost(x: Stored): x is Numbers {
+  return ArrayBuffer.isView(x);
+}
 
 /** Codes of the native side, in its order. `step` is 1 where x > 0, else 0. */
 export const unaryKinds = [
@@ -56,7 +71,7 @@ export interface ConvolutionForm {
 
 /** What follows a product in the same pass: `bias` `[n]` added to every row, then ReLU. */
 export interface ProductEnd {
-  readonly bias?: Numbers;
+  readonly bias?: Stored;
   readonly relu?: boolean;
 }
 
@@ -70,7 +85,7 @@ export interface CrossEntropyForm {
 
 /** A moving average of weights: `decay * average + (1 - decay) * weight`. */
 export interface AverageForm {
-  readonly average: Numbers;
+  readonly average: Stored;
   readonly decay: number;
 }
 
@@ -82,7 +97,8 @@ export interface AdamForm {
   readonly epsilon: number;
   readonly decay: number;
   readonly step: number;
-  readonly gradientScale: number;
+  /** A number, or one that is kept as an array of one element. */
+  readonly gradientScale: number | Stored;
 }
 
 /** One step of an l-infinity attack: x + step * sign(gradient), into the ball around the centre and the range. */
@@ -98,64 +114,92 @@ export interface SignStepForm {
  * `dims`; a stride of 0 repeats an operand, and the last axis' strides are 0 or 1.
  */
 export interface Arithmetic {
-  allocate(length: number): Numbers;
-  product(a: Numbers, b: Numbers, c: Numbers, form: ProductForm, accumulate: boolean, end?: ProductEnd): void;
-  unary(kind: UnaryKind, x: Numbers, y: Numbers): void;
+  /** Steps of a training that may be queued before the host looks at what they gave; 1 where nothing is queued. */
+  readonly stepsAhead: number;
+  /** Zeros. */
+  allocate(length: number): Stored;
+  /** Gives an array's memory back at once, where it is not the collector's. */
+  free(x: Stored): void;
+  upload(values: ArrayLike<number>, y: Stored): void;
+  /** The numbers of x on the host: x itself where it lies there, else a copy, for which the device is waited for. */
+  download(x: Stored): Numbers;
+  fill(y: Stored, value: number): void;
+  /** `count` numbers of x, another array, to y, from and to the given places; all of x where nothing is given. */
+  copy(x: Stored, y: Stored, stretch?: { from: number; to: number; count: number }): void;
+  product(a: Stored, b: Stored, c: Stored, form: ProductForm, accumulate: boolean, end?: ProductEnd): void;
+  unary(kind: UnaryKind, x: Stored, y: Stored): void;
   /** y dense; the layout holds the strides of a, then those of b. */
-  binary(kind: BinaryKind, a: Numbers, b: Numbers, y: Numbers, layout: Int32Array): void;
+  binary(kind: BinaryKind, a: Stored, b: Stored, y: Stored, layout: Int32Array): void;
   /** Adds x (dense) to y (strided). */
-  addReduced(x: Numbers, y: Numbers, layout: Int32Array): void;
+  addReduced(x: Stored, y: Stored, layout: Int32Array): void;
   /** y = factor * x + shift. */
-  scale(x: Numbers, y: Numbers, factor: number, shift: number): void;
+  scale(x: Stored, y: Stored, factor: number, shift: number): void;
   /** y = factor * x + keep * y. */
-  combine(x: Numbers, y: Numbers, factor: number, keep: number): void;
+  combine(x: Stored, y: Stored, factor: number, keep: number): void;
   /** y[i] = x[indices[i]], 0 where the index is -1. */
-  gather(x: Numbers, indices: Int32Array, y: Numbers): void;
+  gather(x: Stored, indices: Int32Array, y: Stored): void;
   /** y[indices[i]] += x[i], nothing where the index is -1. */
-  scatterAdd(x: Numbers, indices: Int32Array, y: Numbers): void;
-  /** The largest entry of each row of `[rows, columns]` and its column (the first of equals). */
-  largestOfRows(x: Numbers, rows: number, columns: number, y: Numbers, where: Int32Array): void;
-  logSumExpOfRows(x: Numbers, rows: number, columns: number, y: Numbers): void;
+  scatterAdd(x: Stored, indices: Int32Array, y: Stored): void;
+  /** x divided by its Euclidean length, which `length` `[1]` is given; zeros stay. */
+  normalise(x: Stored, length: Stored): void;
+  /** factor `[1]` = min(1, most / sqrt(sum of squares)): what takes a vector to a length of at most `most`. */
+  clipFactor(squares: Stored, most: number, factor: Stored): void;
+  /** The largest entry of each row of `[rows, columns]`. */
+  largestOfRows(x: Stored, rows: number, columns: number, y: Stored): void;
+  /** gradient = that of the rows' largest entries y, row by row times `weights`; the first of equals takes it. */
+  largestGradient(
+    x: Stored,
+    y: Stored,
+    weights: Stored,
+    rows: number,
+    columns: number,
+    gradient: Stored,
+  ): void;
+  /** count `[1]` = rows of logits whose largest entry (the first of equals) is the label's. */
+  countCorrect(logits: Stored, labels: Int32Array, columns: number, count: Stored): void;
+  /** Rows of x whose score is not at most their best so far become `kept`, and their score the best. */
+  keepLarger(scores: Stored, x: Stored, best: Stored, kept: Stored): void;
+  logSumExpOfRows(x: Stored, rows: number, columns: number, y: Stored): void;
   /** gated = x where y > 0, else 0; its columns are added to `sums` `[columns]`, where given. */
-  gateRows(x: Numbers, y: Numbers, columns: number, gated: Numbers, sums?: Numbers): void;
+  gateRows(x: Stored, y: Stored, columns: number, gated: Stored, sums?: Stored): void;
   /** Softmax cross entropy of every row of logits, and the log sum exp that it is made of. */
-  crossEntropies(logits: Numbers, form: CrossEntropyForm, normalisers: Numbers, losses: Numbers): void;
+  crossEntropies(logits: Stored, form: CrossEntropyForm, normalisers: Stored, losses: Stored): void;
   /** gradient = that of the losses with respect to the logits, row by row times `weights`. */
   crossEntropyGradient(
-    logits: Numbers,
+    logits: Stored,
     form: CrossEntropyForm,
-    normalisers: Numbers,
-    weights: Numbers,
-    gradient: Numbers,
+    normalisers: Stored,
+    weights: Stored,
+    gradient: Stored,
   ): void;
-  convolve(x: Numbers, weight: Numbers, y: Numbers, form: ConvolutionForm): void;
+  convolve(x: Stored, weight: Stored, y: Stored, form: ConvolutionForm): void;
   /** x = adjoint of the convolution applied to y. */
-  convolveInput(y: Numbers, weight: Numbers, x: Numbers, form: ConvolutionForm): void;
+  convolveInput(y: Stored, weight: Stored, x: Stored, form: ConvolutionForm): void;
   /** weight = gradient of <y, convolve(x)> with respect to the weights. */
-  convolveWeight(x: Numbers, y: Numbers, weight: Numbers, form: ConvolutionForm): void;
+  convolveWeight(x: Stored, y: Stored, weight: Stored, form: ConvolutionForm): void;
   /** `average` is moved towards the new weights in the same pass. */
   adam(
-    gradient: Numbers,
-    weight: Numbers,
-    first: Numbers,
-    second: Numbers,
+    gradient: Stored,
+    weight: Stored,
+    first: Stored,
+    second: Stored,
     form: AdamForm,
     average?: AverageForm,
   ): void;
-  signStep(gradient: Numbers, centre: Numbers, x: Numbers, form: SignStepForm): void;
+  signStep(gradient: Stored, centre: Stored, x: Stored, form: SignStepForm): void;
   /** The same along the gradient `a b` of a product without transposes, which nothing else sees. */
   signStepAlong(
-    a: Numbers,
-    b: Numbers,
-    centre: Numbers,
-    x: Numbers,
+    a: Stored,
+    b: Stored,
+    centre: Stored,
+    x: Stored,
     product: Pick<ProductForm, 'm' | 'n' | 'k'>,
     form: SignStepForm,
   ): void;
   /** Uniform in [low, high): a function of seed (a whole number below 2^53) and position alone. */
-  uniform(y: Numbers, seed: number, low: number, high: number): void;
+  uniform(y: Stored, seed: number, low: number, high: number): void;
   /** Normal with mean 0: a function of seed and position alone. */
-  gaussian(y: Numbers, seed: number, deviation: number): void;
+  gaussian(y: Stored, seed: number, deviation: number): void;
 }
 
 /** Rows and columns of a convolution's output. */

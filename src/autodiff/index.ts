@@ -1,5 +1,5 @@
-export type { Arithmetic, Numbers } from './arithmetic.js';
-export { NativeArithmetic } from './native-arithmetic.js';
+export { type Arithmetic, type DeviceArray, type Numbers, type Stored, onHost } from './arithmetic.js';
+export { NativeArithmetic, type NativeArithmeticOptions } from './native-arithmetic.js';
 export type { ConvolutionOptions, Transposes } from './operations/products.js';
 export type { PowerState } from './operations/spectral.js';
 export { ReferenceArithmetic } from './reference-arithmetic.js';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, ShapeError } from '../errors.js';
 import { type Shape, formatShape, sizeOf } from '../tensor.js';
-import type { Arithmetic, Numbers, SignStepForm } from './arithmetic.js';
+import { type Arithmetic, type Numbers, type SignStepForm, type Stored, onHost } from './arithmetic.js';
 import { broadcastLayout } from './layout.js';
 import { Tensor } from './tensor.js';
 
@@ -29,7 +29,8 @@ export class Recorder {
   readonly arithmetic: Arithmetic;
   #entries: Entry[] = [];
   #made: Tensor[] = [];
-  readonly #pool = new Map<number, Numbers[]>();
+  readonly #pool = new Map<number, Stored[]>();
+  readonly #staged = new Map<number, Float32Array>();
   readonly #layouts = new Map<string, Int32Array>();
   #allocated = 0;
 
@@ -54,8 +55,8 @@ export class Recorder {
     } finally {
       this.#entries.length = entries;
       for (const tensor of this.#made.splice(made)) {
-        this.#free(tensor.data);
-        tensor.data = noNumbers;
+        this.#free(tensor.storage);
+        tensor.storage = noNumbers;
       }
     }
   }
@@ -86,7 +87,7 @@ export class Recorder {
 
   filled(shape: Shape, value: number): Tensor {
     const tensor = this.empty(shape);
-    tensor.data.fill(value);
+    this.arithmetic.fill(tensor.storage, value);
     return tensor;
   }
 
@@ -96,8 +97,47 @@ export class Recorder {
       throw new ShapeError(`tensor: ${values.length} numbers do not fill shape ${formatShape(shape)}`);
     }
     const tensor = this.empty(shape);
-    tensor.data.set(values);
+    this.arithmetic.upload(values, tensor.storage);
     return tensor;
+  }
+
+  /**
+   * A tensor whose numbers the host writes: `write` is given an array with unspecified contents, the tensor's own
+   * where that lies on the host.
+   */
+  written(shape: Shape, write: (numbers: Numbers) => void): Tensor {
+    const tensor = this.empty(shape);
+    if (onHost(tensor.storage)) {
+      write(tensor.storage);
+      return tensor;
+    }
+    let staged = this.#staged.get(tensor.size);
+    if (staged === undefined) this.#staged.set(tensor.size, (staged = new Float32Array(tensor.size)));
+    write(staged);
+    this.arithmetic.upload(staged, tensor.storage);
+    return tensor;
+  }
+
+  /** The same numbers under another shape of as many elements, in memory of their own; not recorded. */
+  copied(x: Tensor, shape: Shape): Tensor {
+    const tensor = this.empty(shape);
+    this.arithmetic.copy(x.storage, tensor.storage);
+    return tensor;
+  }
+
+  /**
+   * The numbers of a tensor on the host: on the CPU its own array, else a copy, for which everything that is
+   * queued on the device is waited for.
+   */
+  read(x: Tensor): Numbers {
+    return this.arithmetic.download(x.storage);
+  }
+
+  /** Gives all memory back that no tensor uses, which devices need to be told. */
+  close(): void {
+    for (const free of this.#pool.values()) for (const data of free) this.arithmetic.free(data);
+    this.#pool.clear();
+    this.#staged.clear();
   }
 
   /** Notes that `output` was computed from `inputs`. */
@@ -130,7 +170,7 @@ export class Recorder {
       return;
     }
     const [gradient] = this.grad(loss, [x]);
-    this.arithmetic.signStep(gradient.data, centre.data, x.data, form);
+    this.arithmetic.signStep(gradient.storage, centre.storage, x.storage, form);
   }
 
   #walk(loss: Tensor, depends: Set<Tensor>): Map<Tensor, { tensor: Tensor; owned: boolean }> {
@@ -167,14 +207,12 @@ export class Recorder {
       return;
     }
     if (!known.owned) {
-      const sum = this.empty(input.shape);
-      sum.data.set(known.tensor.data);
-      gradients.set(input, { tensor: sum, owned: true });
+      gradients.set(input, { tensor: this.copied(known.tensor, input.shape), owned: true });
     }
-    this.arithmetic.combine(part.data, gradients.get(input)!.tensor.data, 1, 1);
+    this.arithmetic.combine(part.storage, gradients.get(input)!.tensor.storage, 1, 1);
   }
 
-  #free(data: Numbers): void {
+  #free(data: Stored): void {
     const free = this.#pool.get(data.length);
     if (free === undefined) this.#pool.set(data.length, [data]);
     else free.push(data);

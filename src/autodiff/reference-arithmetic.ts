@@ -40,8 +40,31 @@ const binary: Readonly<Record<BinaryKind, (a: number, b: number) => number>> = {
 
 /** float64 in plain loops: slow, and the yardstick of the native kernels and of every gradient. */
 export class ReferenceArithmetic implements Arithmetic {
+  readonly stepsAhead = 1;
+
   allocate(length: number): Float64Array {
     return new Float64Array(length);
+  }
+
+  free(): void {
+    // The collector's.
+  }
+
+  upload(values: ArrayLike<number>, y: Numbers): void {
+    y.set(values);
+  }
+
+  download(x: Numbers): Numbers {
+    return x;
+  }
+
+  fill(y: Numbers, value: number): void {
+    y.fill(value);
+  }
+
+  copy(x: Numbers, y: Numbers, stretch?: { from: number; to: number; count: number }): void {
+    const { from, to, count } = stretch ?? { from: 0, to: 0, count: x.length };
+    y.set(x.subarray(from, from + count), to);
   }
 
   product(
@@ -50,8 +73,9 @@ export class ReferenceArithmetic implements Arithmetic {
     c: Numbers,
     form: ProductForm,
     accumulate: boolean,
-    { bias, relu = false }: ProductEnd = {},
+    { bias: added, relu = false }: ProductEnd = {},
   ): void {
+    const bias = added as Numbers | undefined;
     const { m, n, k, transposeA, transposeB } = form;
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
@@ -95,12 +119,55 @@ export class ReferenceArithmetic implements Arithmetic {
     for (let i = 0; i < x.length; i++) if (indices[i] >= 0) y[indices[i]] += x[i];
   }
 
-  largestOfRows(x: Numbers, rows: number, columns: number, y: Numbers, where: Int32Array): void {
+  normalise(x: Numbers, length: Numbers): void {
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += x[i] ** 2;
+    length[0] = Math.sqrt(sum);
+    if (sum > 0) for (let i = 0; i < x.length; i++) x[i] /= length[0];
+  }
+
+  clipFactor(squares: Numbers, most: number, factor: Numbers): void {
+    let sum = 0;
+    for (let i = 0; i < squares.length; i++) sum += squares[i];
+    factor[0] = Math.min(1, most / Math.sqrt(sum));
+  }
+
+  largestOfRows(x: Numbers, rows: number, columns: number, y: Numbers): void {
     for (let row = 0; row < rows; row++) {
-      let best = 0;
-      for (let i = 1; i < columns; i++) if (x[row * columns + i] > x[row * columns + best]) best = i;
-      where[row] = best;
-      y[row] = x[row * columns + best];
+      y[row] = x[row * columns];
+      for (let i = 1; i < columns; i++) y[row] = Math.max(y[row], x[row * columns + i]);
+    }
+  }
+
+  largestGradient(
+    x: Numbers,
+    y: Numbers,
+    weights: Numbers,
+    rows: number,
+    columns: number,
+    gradient: Numbers,
+  ): void {
+    gradient.fill(0);
+    for (let row = 0; row < rows; row++) {
+      const at = x.subarray(row * columns, (row + 1) * columns).indexOf(y[row]);
+      if (at >= 0) gradient[row * columns + at] = weights[row];
+    }
+  }
+
+  countCorrect(logits: Numbers, labels: Int32Array, columns: number, count: Numbers): void {
+    count[0] = 0;
+    labels.forEach((label, row) => {
+      const own = logits.subarray(row * columns, (row + 1) * columns);
+      if (own.indexOf(Math.max(...own)) === label) count[0]++;
+    });
+  }
+
+  keepLarger(scores: Numbers, x: Numbers, best: Numbers, kept: Numbers): void {
+    const columns = x.length / scores.length;
+    for (let row = 0; row < scores.length; row++) {
+      if (scores[row] <= best[row]) continue;
+      best[row] = scores[row];
+      kept.set(x.subarray(row * columns, (row + 1) * columns), row * columns);
     }
   }
 
@@ -175,13 +242,15 @@ export class ReferenceArithmetic implements Arithmetic {
     kept?: AverageForm,
   ): void {
     const { rate, beta1, beta2, epsilon, decay, step, gradientScale } = form;
+    const scale = typeof gradientScale === 'number' ? gradientScale : (gradientScale as Numbers)[0];
+    const average = kept?.average as Numbers | undefined;
     for (let i = 0; i < weight.length; i++) {
-      const g = gradientScale * gradient[i] + decay * weight[i];
+      const g = scale * gradient[i] + decay * weight[i];
       first[i] = beta1 * first[i] + (1 - beta1) * g;
       second[i] = beta2 * second[i] + (1 - beta2) * g * g;
       const move = first[i] / (1 - beta1 ** step) / (Math.sqrt(second[i] / (1 - beta2 ** step)) + epsilon);
       weight[i] -= rate * move;
-      if (kept) kept.average[i] = (1 - kept.decay) * weight[i] + kept.decay * kept.average[i];
+      if (kept && average) average[i] = (1 - kept.decay) * weight[i] + kept.decay * average[i];
     }
   }
 

@@ -35,6 +35,7 @@ interface TrainCommandOptions extends Partial<Record<keyof TrainingOptions, numb
   resume: boolean;
   force: boolean;
   threads?: number;
+  device: 'cpu' | 'cuda' | 'auto';
 }
 
 /** The options of training, each with the words that --help says about it. */
@@ -75,18 +76,26 @@ export function addTrain(program: Command, signal: AbortSignal): void {
     .option('--checkpoint <file>', 'written after every epoch (default: OUT.checkpoint)')
     .option('--resume', 'go on from the checkpoint', false)
     .option('--force', 'replace --out if it exists', false)
-    .option('--threads <T>', 'worker threads (default: all cores)', whole);
+    .option('--threads <T>', 'worker threads (default: all cores)', whole)
+    .addOption(
+      new Option('--device <kind>', 'where to compute; auto: on a GPU where there is one')
+        .choices(['cpu', 'cuda', 'auto'])
+        .default('cpu'),
+    );
   for (const [, flags, text] of trainingOptions) command.option(flags, text, nonNegative);
   command.addHelpText('after', `\nDefaults of each recipe:\n${defaultsText()}\n${surrogateHelp}`);
   command.action((options: TrainCommandOptions) => run(options, signal));
 }
 
 async function run(options: TrainCommandOptions, signal: AbortSignal): Promise<void> {
-  const { out, seed, threads = 0, resume } = options;
+  const { out, seed, threads = 0, device, resume } = options;
   if (existsSync(out) && !options.force && !resume) {
     throw new InvalidArgumentError(`--out ${out} exists: name another file, or add --force`);
   }
-  if (options.data === 'opf') return trainOpf(options, signal);
+  if (options.data === 'opf') {
+    if (device === 'cuda') throw new InvalidArgumentError('--device cuda: --data opf trains on the CPU');
+    return trainOpf(options, signal);
+  }
   const recipe = findRecipe(options.recipe);
   const architecture = parseArchitecture(options.arch);
   const data = await openDataSet(options, architecture.shapes);
@@ -105,6 +114,7 @@ async function run(options: TrainCommandOptions, signal: AbortSignal): Promise<v
     training: Object.fromEntries(given) as Partial<TrainingOptions>,
     settings: options.set,
     threads,
+    device,
     checkpoint,
     resume: resume && existsSync(checkpoint),
     signal,

@@ -26,7 +26,7 @@ export interface L2Attack {
 /** Images repeated `copies` times, whole set after whole set, each with noise of its own. */
 export function withNoise(tape: Tape, images: Tensor, sigma: number, copies: number, seed: number): Tensor {
   const noise = tape.empty([copies, images.size]);
-  tape.arithmetic.gaussian(noise.data, seed, sigma);
+  tape.arithmetic.gaussian(noise.storage, seed, sigma);
   const noisy = tape.add(noise, tape.reshape(images, [1, images.size]));
   return tape.reshape(noisy, [copies * images.shape[0], images.shape[1]]);
 }
@@ -62,7 +62,7 @@ export function attackSmoothed(
       // Back to the ball along the radius: factor eps / max(eps, length).
       const limit = tape.filled([], eps);
       const factor = tape.divide(limit, tape.max(lengths(tape, moved), limit));
-      attacked.data.set(tape.add(images, tape.multiply(moved, factor)).data);
+      tape.arithmetic.copy(tape.add(images, tape.multiply(moved, factor)).storage, attacked.storage);
     });
   }
   return attacked;
@@ -89,13 +89,12 @@ export function attackLinf(
   { eps, stepSize, steps, restarts, seed }: LinfAttack,
 ): Tensor {
   const best = tape.empty(images.shape);
-  const worstLoss = new Float64Array(labels.length).fill(-Infinity);
-  const size = images.shape[1];
+  const worstLosses = tape.filled([labels.length], -Infinity);
   for (let restart = 0; restart < restarts; restart++) {
     tape.scope(() => {
       const x = restarts === 1 ? best : tape.empty(images.shape);
-      tape.arithmetic.uniform(x.data, derivedSeed(seed, restart), -eps, eps);
-      tape.arithmetic.combine(images.data, x.data, 1, 1);
+      tape.arithmetic.uniform(x.storage, derivedSeed(seed, restart), -eps, eps);
+      tape.arithmetic.combine(images.storage, x.storage, 1, 1);
       const form = { step: stepSize, radius: eps, ...pixelRange };
       for (let step = 0; step < steps; step++) {
         tape.scope(() => {
@@ -104,12 +103,8 @@ export function attackLinf(
         });
       }
       if (restarts === 1) return;
-      const losses = tape.crossEntropies(network.forward(tape, x), labels).data;
-      for (let row = 0; row < labels.length; row++) {
-        if (losses[row] <= worstLoss[row]) continue;
-        worstLoss[row] = losses[row];
-        best.data.set(x.data.subarray(row * size, (row + 1) * size), row * size);
-      }
+      const losses = tape.crossEntropies(network.forward(tape, x), labels);
+      tape.arithmetic.keepLarger(losses.storage, x.storage, worstLosses.storage, best.storage);
     });
   }
   return best;

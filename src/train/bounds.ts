@@ -120,20 +120,23 @@ export function worstLogits(
 ): Tensor {
   const { centre, radius } = layerInterval(tape, network, network.layers.length - 1, last);
   const classes = centre.size / labels.length;
-  const ends = tape.filled(centre.shape, 1);
-  labels.forEach((label, row) => (ends.data[row * classes + label] = -1));
+  const ends = tape.written(centre.shape, (numbers) => {
+    numbers.fill(1);
+    labels.forEach((label, row) => (numbers[row * classes + label] = -1));
+  });
   return tape.add(centre, tape.multiply(ends, radius));
 }
 
 function pairDifferences(tape: Tape, classes: number): Tensor {
-  const pairs = tape.filled([classes * classes, classes], 0);
-  for (let a = 0; a < classes; a++) {
-    for (let b = 0; b < classes; b++) {
-      pairs.data[(a * classes + b) * classes + a] += 1;
-      pairs.data[(a * classes + b) * classes + b] -= 1;
+  return tape.written([classes * classes, classes], (numbers) => {
+    numbers.fill(0);
+    for (let a = 0; a < classes; a++) {
+      for (let b = 0; b < classes; b++) {
+        numbers[(a * classes + b) * classes + a] += 1;
+        numbers[(a * classes + b) * classes + b] -= 1;
+      }
     }
-  }
-  return pairs;
+  });
 }
 
 /** Cross entropies at the worst margins that the bounds allow, `[rows]`: log sum exp of their negatives. */

@@ -86,17 +86,18 @@ function relax(
 
 /** Rows of margins z_label - z_j, j ascending without the label: `[images * (classes - 1), classes]`. */
 export function marginRows(tape: Tape, labels: Int32Array, classes: number): Tensor {
-  const rows = tape.filled([labels.length * (classes - 1), classes], 0);
-  let row = 0;
-  for (const label of labels) {
-    for (let other = 0; other < classes; other++) {
-      if (other === label) continue;
-      rows.data[row * classes + label] = 1;
-      rows.data[row * classes + other] = -1;
-      row++;
+  return tape.written([labels.length * (classes - 1), classes], (numbers) => {
+    numbers.fill(0);
+    let row = 0;
+    for (const label of labels) {
+      for (let other = 0; other < classes; other++) {
+        if (other === label) continue;
+        numbers[row * classes + label] = 1;
+        numbers[row * classes + other] = -1;
+        row++;
+      }
     }
-  }
-  return rows;
+  });
 }
 
 export interface RadiusForm {

@@ -1,7 +1,7 @@
 /** Data sets to train on: images in memory as float32, batches in random order. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Tape, Tensor } from '../autodiff/index.js';
+import type { Numbers, Tape, Tensor } from '../autodiff/index.js';
 import { loadImages, loadLabels } from '../data/index.js';
 import { DataError, InvalidArgumentError } from '../errors.js';
 import { derivedSeed, permutation } from './seeds.js';
@@ -156,14 +156,15 @@ export class Batches {
     const { batch, shift } = this.#options;
     const { size, images, labels } = this.#data;
     const chosen = this.#order.subarray(index * batch, (index + 1) * batch);
-    const drawn = tape.empty([chosen.length, size]);
     const moves = shift > 0 ? this.#moves(index, chosen.length) : undefined;
-    chosen.forEach((image, row) => {
-      const from = images.subarray(image * size, (image + 1) * size);
-      const to = drawn.data.subarray(row * size, (row + 1) * size);
-      if (moves === undefined) to.set(from);
-      else move(from, to as Float32Array, this.#data.shape, moves[2 * row], moves[2 * row + 1]);
-    });
+    const drawn = tape.written([chosen.length, size], (numbers) =>
+      chosen.forEach((image, row) => {
+        const from = images.subarray(image * size, (image + 1) * size);
+        const to = numbers.subarray(row * size, (row + 1) * size);
+        if (moves === undefined) to.set(from);
+        else move(from, to, this.#data.shape, moves[2 * row], moves[2 * row + 1]);
+      }),
+    );
     return { images: drawn, labels: Int32Array.from(chosen, (image) => labels[image]) };
   }
 
@@ -175,7 +176,7 @@ export class Batches {
 }
 
 /** Copies `[channels, height, width]` moved by dy rows and dx columns, zeros where nothing comes from. */
-function move(from: Float32Array, to: Float32Array, shape: readonly number[], dy: number, dx: number): void {
+function move(from: Float32Array, to: Numbers, shape: readonly number[], dy: number, dx: number): void {
   const [channels, height, width] = shape;
   to.fill(0);
   const begin = Math.max(0, -dx);

@@ -4,18 +4,11 @@ import type { TrainableNetwork } from './network.js';
 
 const rowsAtOnce = 512;
 
-/** Rows of logits whose largest entry is the label (the first of equals counts). */
-export function correctRows(logits: Tensor, labels: Int32Array): number {
-  const classes = logits.shape[1];
-  let correct = 0;
-  for (let row = 0; row < labels.length; row++) {
-    let best = 0;
-    for (let i = 1; i < classes; i++) {
-      if (logits.data[row * classes + i] > logits.data[row * classes + best]) best = i;
-    }
-    if (best === labels[row]) correct++;
-  }
-  return correct;
+/** Rows of logits whose largest entry is the label (the first of equals counts): a tensor of one element. */
+export function correctRows(tape: Tape, logits: Tensor, labels: Int32Array): Tensor {
+  const count = tape.empty([]);
+  tape.arithmetic.countCorrect(logits.storage, labels, logits.shape[1], count.storage);
+  return count;
 }
 
 /** Share of images that a network classifies as labelled. */
@@ -28,7 +21,8 @@ export function accuracy(tape: Tape, network: TrainableNetwork, data: LabelledDa
         end - first,
         data.size,
       ]);
-      correct += correctRows(network.forward(tape, images), data.labels.subarray(first, end));
+      const labels = data.labels.subarray(first, end);
+      correct += tape.read(correctRows(tape, network.forward(tape, images), labels))[0];
     });
   }
   return correct / data.count;

@@ -25,11 +25,13 @@ export function outputBounds(
   const { outputSize } = network;
   // Rows of an image: every output, then every output's negative, whose lower bound is minus the upper one.
   const perImage = 2 * outputSize;
-  const rows = tape.filled([images * perImage, outputSize], 0);
-  for (let row = 0; row < images * perImage; row++) {
-    const at = row % perImage;
-    rows.data[row * outputSize + (at % outputSize)] = at < outputSize ? 1 : -1;
-  }
+  const rows = tape.written([images * perImage, outputSize], (numbers) => {
+    numbers.fill(0);
+    for (let row = 0; row < images * perImage; row++) {
+      const at = row % perImage;
+      numbers[row * outputSize + (at % outputSize)] = at < outputSize ? 1 : -1;
+    }
+  });
   const radius = tape.filled([images, size], eps);
   const { preActivations } = hiddenIntervals(tape, network, { centre: inputs, radius });
   const { slope, offset } = crownLower(tape, network, preActivations, rows);

@@ -36,10 +36,11 @@ export function jointAlpha(
   }));
   const slopes = fixed.map(({ centre }) => {
     const start = tape.empty(centre.shape);
-    tape.arithmetic.unary('step', centre.data, start.data);
+    tape.arithmetic.unary('step', centre.storage, start.storage);
     return start;
   });
   const moments = slopes.map(({ shape }) => [tape.filled(shape, 0), tape.filled(shape, 0)]);
+  const [least, most] = [tape.filled([], 0), tape.filled([], 1)];
   for (let step = 1; step <= steps; step++) {
     const part = steps > 1 ? (step - 1) / (steps - 1) : 1;
     const sharp = sharpness[0] + (sharpness[1] - sharpness[0]) * part;
@@ -49,9 +50,12 @@ export function jointAlpha(
       const loss = tape.sum(tape.logSumExp(tape.scale(tape.divide(radii, radius.cap), -sharp)));
       tape.grad(loss, slopes).forEach((gradient, k) => {
         const form = { rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, step, gradientScale: 1 };
-        const { data } = slopes[k];
-        tape.arithmetic.adam(gradient.data, data, moments[k][0].data, moments[k][1].data, form);
-        for (let i = 0; i < data.length; i++) data[i] = Math.min(1, Math.max(0, data[i]));
+        const { storage, shape } = slopes[k];
+        const [first, second] = moments[k];
+        tape.arithmetic.adam(gradient.storage, storage, first.storage, second.storage, form);
+        const layout = tape.layout(shape, shape, []);
+        tape.arithmetic.binary('max', storage, least.storage, storage, layout);
+        tape.arithmetic.binary('min', storage, most.storage, storage, layout);
       });
     });
   }

@@ -1,4 +1,4 @@
-import { type Arithmetic, type Tape, Tensor } from '../autodiff/index.js';
+import { type Arithmetic, type Numbers, type Tape, Tensor } from '../autodiff/index.js';
 import { type Graph, type GraphNode, type Model, exportOnnx, loadModel } from '../model/index.js';
 import { sizeOf } from '../tensor.js';
 import type { Architecture, ConvLayer, LinearLayer } from './architecture.js';
@@ -14,16 +14,18 @@ export interface TrainableLayer {
 /** The weights of an architecture, changed in place by training. */
 export class TrainableNetwork {
   readonly architecture: Architecture;
+  readonly arithmetic: Arithmetic;
   readonly layers: readonly TrainableLayer[];
 
   /** Weights uniform with variance 2 / fan-in (He), biases zero. */
   constructor(architecture: Architecture, arithmetic: Arithmetic, seed: number) {
     this.architecture = architecture;
+    this.arithmetic = arithmetic;
     this.layers = architecture.layers.map((spec, k) => {
       const shape = weightShape(spec, architecture.shapes[k]);
       const weight = new Tensor(arithmetic.allocate(sizeOf(shape)), shape);
       const bound = Math.sqrt(6 / sizeOf(shape.slice(1)));
-      arithmetic.uniform(weight.data, derivedSeed(seed, 0x1417, k), -bound, bound);
+      arithmetic.uniform(weight.storage, derivedSeed(seed, 0x1417, k), -bound, bound);
       return { spec, weight, bias: new Tensor(arithmetic.allocate(spec.outputs), [spec.outputs]) };
     });
   }
@@ -41,8 +43,25 @@ export class TrainableNetwork {
     return this.layers[this.layers.length - 1].spec.outputs;
   }
 
+  /** Takes over the weights of a network of the same arithmetic. */
   copyFrom(other: TrainableNetwork): void {
-    this.parameters.forEach(({ data }, i) => data.set(other.parameters[i].data));
+    const from = other.parameters;
+    this.parameters.forEach(({ storage }, i) => this.arithmetic.copy(from[i].storage, storage));
+  }
+
+  /** A network with the same weights where another arithmetic keeps its arrays. */
+  on(arithmetic: Arithmetic): TrainableNetwork {
+    const copy = new TrainableNetwork(this.architecture, arithmetic, 0);
+    const from = this.parameters;
+    copy.parameters.forEach(({ storage }, i) =>
+      arithmetic.upload(this.arithmetic.download(from[i].storage), storage),
+    );
+    return copy;
+  }
+
+  /** Gives a device's memory back. */
+  free(): void {
+    for (const { storage } of this.parameters) this.arithmetic.free(storage);
   }
 
   /** One layer, x `[rows, features]` or `[rows, channels, height, width]`, without the ReLU unless asked for. */
@@ -65,9 +84,10 @@ export class TrainableNetwork {
     return this.layers.reduce((x, _, k) => this.layer(tape, k, x, { relu: k < last }), images);
   }
 
-  /** The network as bulwark verifies it. Weights are shared, not copied. */
+  /** The network as bulwark verifies it. Weights that lie on the host are shared, not copied. */
   graph(): Graph {
     const { shapes } = this.architecture;
+    const numbers = ({ storage }: Tensor): Numbers => this.arithmetic.download(storage);
     const nodes: GraphNode[] = [{ op: 'input', name: 'image', shape: shapes[0] }];
     const push = (node: GraphNode): number => nodes.push(node) - 1;
     this.layers.forEach(({ spec, weight, bias }, k) => {
@@ -78,7 +98,14 @@ export class TrainableNetwork {
         if (shapes[k].length > 1) {
           input = push({ op: 'reshape', name: `flat${k + 1}`, shape: [sizeOf(shapes[k])], input });
         }
-        push({ op: 'linear', name, shape: [spec.outputs], input, weight: weight.data, bias: bias.data });
+        push({
+          op: 'linear',
+          name,
+          shape: [spec.outputs],
+          input,
+          weight: numbers(weight),
+          bias: numbers(bias),
+        });
         return;
       }
       const { kernel, stride, pad } = spec;
@@ -87,8 +114,8 @@ export class TrainableNetwork {
         name,
         shape: shapes[k + 1],
         input,
-        weight: weight.data,
-        bias: bias.data,
+        weight: numbers(weight),
+        bias: numbers(bias),
         kernel: [kernel, kernel],
         strides: [stride, stride],
         pads: [pad, pad, pad, pad],

@@ -1,4 +1,4 @@
-import { type Tape, Tensor } from '../autodiff/index.js';
+import { type Stored, type Tape, Tensor } from '../autodiff/index.js';
 
 export interface OptimiserOptions {
   readonly beta1: number;
@@ -23,6 +23,7 @@ export class Optimiser {
   readonly #options: OptimiserOptions;
   readonly #first: Tensor[];
   readonly #second: Tensor[];
+  readonly #factor: Stored;
 
   constructor(tape: Tape, parameters: readonly Tensor[], options: OptimiserOptions) {
     const zeros = ({ size, shape }: Tensor): Tensor => new Tensor(tape.arithmetic.allocate(size), shape);
@@ -31,6 +32,7 @@ export class Optimiser {
     this.#options = options;
     this.#first = parameters.map(zeros);
     this.#second = parameters.map(zeros);
+    this.#factor = tape.arithmetic.allocate(1);
   }
 
   /** Both moments of every parameter: what a checkpoint keeps beside the number of steps. */
@@ -38,24 +40,37 @@ export class Optimiser {
     return [...this.#first, ...this.#second];
   }
 
+  /** Gives a device's memory back. */
+  free(): void {
+    const { arithmetic } = this.#tape;
+    for (const array of [...this.state.map(({ storage }) => storage), this.#factor]) arithmetic.free(array);
+  }
+
   /** One step; `count` is 1 for the first. A moving average of the parameters follows in the same pass. */
   step(gradients: readonly Tensor[], rate: number, count: number, average?: MovingAverage): void {
     const { beta1, beta2, epsilon, weightDecay, clip } = this.#options;
-    const gradientScale = clip > 0 ? Math.min(1, clip / this.#length(gradients)) : 1;
+    const gradientScale = clip > 0 ? this.#clipFactor(gradients, clip) : 1;
     // Every property by its name: an object that is spread gets a new hidden class at each step.
     const form = { rate, beta1, beta2, epsilon, decay: weightDecay, step: count, gradientScale };
-    this.#parameters.forEach(({ data }, i) => {
-      const [first, second] = [this.#first[i].data, this.#second[i].data];
-      const kept = average && { average: average.parameters[i].data, decay: average.decay };
-      this.#tape.arithmetic.adam(gradients[i].data, data, first, second, form, kept);
+    this.#parameters.forEach(({ storage }, i) => {
+      const [first, second] = [this.#first[i].storage, this.#second[i].storage];
+      const kept = average && { average: average.parameters[i].storage, decay: average.decay };
+      this.#tape.arithmetic.adam(gradients[i].storage, storage, first, second, form, kept);
     });
   }
 
-  #length(gradients: readonly Tensor[]): number {
-    const total = this.#tape.scope(() =>
-      gradients.reduce((sum, gradient) => sum + this.#tape.sum(this.#tape.square(gradient)).item(), 0),
-    );
-    return Math.sqrt(total);
+  /** What takes the whole gradient to a length of at most `clip`, one number that stays where gradients are. */
+  #clipFactor(gradients: readonly Tensor[], clip: number): Stored {
+    const tape = this.#tape;
+    tape.scope(() => {
+      const squares = tape.empty([gradients.length]);
+      gradients.forEach((gradient, i) => {
+        const square = tape.sum(tape.square(gradient));
+        tape.arithmetic.copy(square.storage, squares.storage, { from: 0, to: i, count: 1 });
+      });
+      tape.arithmetic.clipFactor(squares.storage, clip, this.#factor);
+    });
+    return this.#factor;
   }
 }
 

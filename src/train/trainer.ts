@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { NativeArithmetic, type Numbers, Tape } from '../autodiff/index.js';
+import { NativeArithmetic, type NativeArithmeticOptions, Tape, type Tensor } from '../autodiff/index.js';
 import { AbortError, InvalidArgumentError } from '../errors.js';
 import { formatShape, sizeOf } from '../tensor.js';
 import type { Architecture } from './architecture.js';
@@ -11,6 +11,7 @@ import { TrainableNetwork } from './network.js';
 import { Optimiser, cosineRate } from './optimiser.js';
 import type { Recipe, Objective, Settings, TrainingOptions } from './recipe.js';
 import { derivedSeed } from './seeds.js';
+import { StepLedger } from './step-ledger.js';
 
 /** Adam's constants, the same in every recipe. */
 const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
@@ -27,6 +28,11 @@ export interface TrainRequest {
   readonly teacherTraining?: Partial<TrainingOptions>;
   /** Worker threads; 0 for as many as the machine has cores. The weights do not depend on it. */
   readonly threads?: number;
+  /**
+   * Where to compute. Weights are the same for every run on one device, and differ by rounding between devices.
+   * Default `'cpu'`.
+   */
+  readonly device?: NativeArithmeticOptions['device'];
   /** File that is written after every epoch; with `resume`, where to go on from. */
   readonly checkpoint?: string;
   readonly resume?: boolean;
@@ -79,20 +85,24 @@ interface Header {
  * Seeds decide everything: the same request gives the same weights, stopped and resumed or not.
  *
  * @throws InvalidArgumentError where options, data and architecture do not fit, DataError for a checkpoint
- *   that cannot be read, AbortError when stopped.
+ *   that cannot be read, DeviceError for a device that is not there or full, AbortError when stopped.
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
   const run = new Run(request, await trainTeacher(request));
-  if (request.resume) await run.restore();
-  while (!run.finished) await run.epoch();
-  return run.result();
+  try {
+    if (request.resume) await run.restore();
+    while (!run.finished) await run.epoch();
+    return run.result();
+  } finally {
+    run.close();
+  }
 }
 
 /** The network that a recipe learns from, checkpointed beside the run itself. */
 async function trainTeacher(request: TrainRequest): Promise<TrainableNetwork | undefined> {
   const { teacher: recipe } = request.recipe;
   if (recipe === undefined) return undefined;
-  const { architecture, data, seed, threads, checkpoint, resume, signal, onStep } = request;
+  const { architecture, data, seed, threads, device, checkpoint, resume, signal, onStep } = request;
   const own = checkpoint === undefined ? undefined : `${checkpoint}.teacher`;
   const { network } = await train({
     recipe,
@@ -100,6 +110,7 @@ async function trainTeacher(request: TrainRequest): Promise<TrainableNetwork | u
     data,
     seed: derivedSeed(seed, 0x7eac),
     ...(threads !== undefined && { threads }),
+    ...(device !== undefined && { device }),
     ...(own !== undefined && { checkpoint: own, resume: resume === true && existsSync(own) }),
     ...(request.teacherTraining && { training: request.teacherTraining }),
     ...(signal && { signal }),
@@ -112,11 +123,14 @@ class Run {
   readonly #request: TrainRequest;
   readonly #options: TrainingOptions;
   readonly #settings: Settings;
+  readonly #arithmetic: NativeArithmetic;
   readonly #tape: Tape;
+  readonly #ledger: StepLedger;
   readonly #network: TrainableNetwork;
   readonly #average: TrainableNetwork | undefined;
   readonly #best: TrainableNetwork;
   readonly #optimiser: Optimiser;
+  readonly #teacher: TrainableNetwork | undefined;
   readonly #objective: Objective;
   readonly #training: LabelledData;
   readonly #validation: LabelledData;
@@ -125,7 +139,7 @@ class Run {
   #bestAccuracy = -Infinity;
 
   constructor(request: TrainRequest, teacher: TrainableNetwork | undefined) {
-    const { recipe, architecture, data, seed, threads = 0 } = request;
+    const { recipe, architecture, data, seed, threads = 0, device = 'cpu' } = request;
     this.#request = request;
     this.#options = checkedOptions({ ...recipe.training, ...request.training });
     this.#settings = checkedSettings(recipe, request.settings ?? {});
@@ -142,15 +156,22 @@ class Run {
     const { training, validation } = split(data, this.#options.validation);
     this.#training = training;
     this.#validation = validation;
-    const arithmetic = new NativeArithmetic({ threads });
+    const arithmetic = new NativeArithmetic({ threads, device });
+    this.#arithmetic = arithmetic;
     this.#tape = new Tape(arithmetic);
+    this.#ledger = new StepLedger(arithmetic);
     this.#network = new TrainableNetwork(architecture, arithmetic, seed);
     const copy = (): TrainableNetwork => new TrainableNetwork(architecture, arithmetic, seed);
     this.#average = this.#options.ema > 0 ? copy() : undefined;
     this.#best = copy();
     const { weightDecay, clip } = this.#options;
     this.#optimiser = new Optimiser(this.#tape, this.#network.parameters, { ...adam, weightDecay, clip });
-    this.#objective = recipe.start(this.#tape, this.#network, this.#settings, teacher);
+    this.#teacher = this.#onHost ? teacher : teacher?.on(arithmetic);
+    this.#objective = recipe.start(this.#tape, this.#network, this.#settings, this.#teacher);
+  }
+
+  get #onHost(): boolean {
+    return this.#arithmetic.device === 'cpu';
   }
 
   get #epochs(): number {
@@ -180,15 +201,22 @@ class Run {
     let loss = 0;
     let correct = 0;
     let seen = 0;
+    let looked = 0;
     let currentRate = rate;
     for (let index = 0; index < batches.count; index++) {
       const step = this.#epochs * batches.count + index;
       currentRate = cosineRate(rate, finalRate, step / total);
-      const done = this.#step(batches, index, step, total, currentRate);
-      loss += done.loss;
-      correct += done.correct;
-      seen += done.rows;
-      onStep?.({ step: step + 1, steps: total, loss: loss / (index + 1), accuracy: correct / seen });
+      this.#step(batches, index, step, total, currentRate);
+      if (this.#ledger.full || index + 1 === batches.count) {
+        for (const done of this.#ledger.look()) {
+          const now = this.#epochs * batches.count + ++looked;
+          if (!Number.isFinite(done.loss)) throw notFinite(done.loss, now);
+          loss += done.loss;
+          correct += done.correct;
+          seen += done.rows;
+          onStep?.({ step: now, steps: total, loss: loss / looked, accuracy: correct / seen });
+        }
+      }
       // Lets signals, timers and the terminal through.
       if (index % 8 === 7) await setImmediate();
       if (signal?.aborted) throw new AbortError('training was stopped');
@@ -212,49 +240,53 @@ class Run {
     await onEpoch?.(this.#log);
   }
 
-  #step(
-    batches: Batches,
-    index: number,
-    step: number,
-    total: number,
-    rate: number,
-  ): { loss: number; correct: number; rows: number } {
+  #step(batches: Batches, index: number, step: number, total: number, rate: number): void {
     const tape = this.#tape;
     const network = this.#network;
     const { smoothing, ema } = this.#options;
-    return tape.scope(() => {
+    tape.scope(() => {
       const { images, labels } = batches.draw(tape, index);
       const seed = derivedSeed(this.#request.seed, 0x57e9, step);
       const context = { tape, network, images, labels, smoothing, progress: step / total, seed };
       const { loss, logits } = this.#objective.loss(context);
-      const value = loss.item();
-      if (!Number.isFinite(value)) {
-        throw new InvalidArgumentError(
-          `training: the loss is ${value} at step ${step + 1}: lower the learning rate or clip the gradient`,
-        );
-      }
       // Early on the average forgets faster, so that it does not keep the random weights of the start.
       const decay = Math.min(ema, (1 + step) / (10 + step));
       const average = this.#average && { parameters: this.#average.parameters, decay };
       this.#optimiser.step(tape.grad(loss, network.parameters), rate, step + 1, average);
-      return { loss: value, correct: correctRows(logits, labels), rows: labels.length };
+      this.#ledger.note(loss, correctRows(tape, logits, labels), labels.length);
     });
   }
 
   result(): TrainResult {
     const network = this.#options.patience > 0 ? this.#best : this.#current;
-    return { network, log: this.#log, training: this.#options, settings: this.#settings };
+    return {
+      network: this.#onHost
+        ? network
+        : network.on(new NativeArithmetic({ threads: this.#request.threads ?? 0 })),
+      log: this.#log,
+      training: this.#options,
+      settings: this.#settings,
+    };
+  }
+
+  /** Gives a device's memory back. */
+  close(): void {
+    if (this.#onHost) return;
+    for (const network of [this.#network, this.#average, this.#best, this.#teacher]) network?.free();
+    for (const { storage } of this.#objective.state) this.#arithmetic.free(storage);
+    this.#optimiser.free();
+    this.#ledger.free();
+    this.#tape.close();
   }
 
   /** Every array that the rest of the run depends on. */
-  get #arrays(): Numbers[] {
+  get #arrays(): Tensor[] {
     const networks = [this.#network, ...(this.#average ? [this.#average] : []), this.#best];
-    const tensors = [
+    return [
       ...networks.flatMap(({ parameters }) => parameters),
       ...this.#optimiser.state,
       ...this.#objective.state,
     ];
-    return tensors.map(({ data }) => data);
   }
 
   get #identity(): string {
@@ -275,7 +307,7 @@ class Run {
     const best = Number.isFinite(this.#bestAccuracy) ? { best: this.#bestAccuracy } : {};
     return {
       header: { request: this.#identity, log: this.#log, ...best },
-      arrays: this.#arrays as Float32Array[],
+      arrays: this.#arrays.map((tensor) => this.#tape.read(tensor) as Float32Array),
     };
   }
 
@@ -289,13 +321,19 @@ class Run {
       );
     }
     const own = this.#arrays;
-    if (arrays.length !== own.length || arrays.some(({ length }, i) => length !== own[i].length)) {
+    if (arrays.length !== own.length || arrays.some(({ length }, i) => length !== own[i].size)) {
       throw new InvalidArgumentError(`resume: the arrays of ${checkpoint} do not fit this run`);
     }
-    own.forEach((array, i) => array.set(arrays[i]));
+    own.forEach(({ storage }, i) => this.#arithmetic.upload(arrays[i], storage));
     this.#log = [...header.log];
     this.#bestAccuracy = header.best ?? -Infinity;
   }
+}
+
+function notFinite(loss: number, step: number): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `training: the loss is ${loss} at step ${step}: lower the learning rate or clip the gradient`,
+  );
 }
 
 function checkedOptions(options: TrainingOptions): TrainingOptions {

@@ -12,7 +12,8 @@ import type {
   NativeNorm,
   NativeSearchLimit,
 } from '../binding.js';
-import { DeviceError, InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
+import { chooseDevice } from '../device.js';
+import { InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { loadNative } from '../native.js';
 import type { Problem } from '../problem/problem.js';
@@ -132,15 +133,7 @@ export class Verifier {
   constructor(options: VerifierOptions = {}, binding: NativeBinding = loadNative()) {
     const wanted = oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda', 'auto']);
     const threads = integer('threads', options.threads ?? availableParallelism(), 1, 1024);
-    const devices = binding.devices();
-    const cuda = devices.some(({ kind }) => kind === 'cuda');
-    if (wanted === 'cuda' && !cuda) {
-      const there = devices.map(({ kind, name }) => `${kind} (${name})`).join(', ');
-      throw new DeviceError(
-        `device is 'cuda', but there is no CUDA device here (${binding.cudaAbsence()}); there is: ${there}`,
-      );
-    }
-    this.device = cuda && wanted !== 'cpu' ? 'cuda' : 'cpu';
+    this.device = chooseDevice(wanted, binding);
     this.#binding = binding;
     try {
       this.#engine = binding.createEngine({ threads, device: this.device });

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/cpu/dense_scratch.h"
+#include "kernels/cpu/cpu_dense.h"
 
 namespace bulwark {
 namespace {
@@ -27,7 +27,7 @@ void eachRow(const DenseConv& conv, Visit visit) {
 
 }  // namespace
 
-void Dense::unfold(const DenseConv& conv, const float* image, float* columns) const {
+void CpuDense::unfold(const DenseConv& conv, const float* image, float* columns) const {
   const int outWidth = conv.outWidth();
   eachRow(conv, [&](int element, int channel, int y, int kx, int oy) {
     float* to = columns + static_cast<size_t>(element) * static_cast<size_t>(conv.positions()) +
@@ -40,7 +40,7 @@ void Dense::unfold(const DenseConv& conv, const float* image, float* columns) co
   });
 }
 
-void Dense::foldAdd(const DenseConv& conv, const float* columns, float* image) const {
+void CpuDense::foldAdd(const DenseConv& conv, const float* columns, float* image) const {
   const int outWidth = conv.outWidth();
   eachRow(conv, [&](int element, int channel, int y, int kx, int oy) {
     if (y < 0) return;
@@ -69,16 +69,16 @@ size_t columnSize(const DenseConv& conv) {
 
 }  // namespace
 
-void Dense::convolve(const DenseConv& conv, const float* x, const float* weight, float* y) {
-  float* columns = columns_->floats(columnSize(conv));
+void CpuDense::convolve(const DenseConv& conv, const float* x, const float* weight, float* y) {
+  float* columns = columns_.floats(columnSize(conv));
   for (int image = 0; image < conv.images; ++image, x += imageSize(conv), y += outputSize(conv)) {
     unfold(conv, x, columns);
     gemm({weight, columns, y, conv.outputs, conv.positions(), conv.fanIn(), false, false, false});
   }
 }
 
-void Dense::convolveInput(const DenseConv& conv, const float* y, const float* weight, float* x) {
-  float* columns = columns_->floats(columnSize(conv));
+void CpuDense::convolveInput(const DenseConv& conv, const float* y, const float* weight, float* x) {
+  float* columns = columns_.floats(columnSize(conv));
   for (int image = 0; image < conv.images; ++image, x += imageSize(conv), y += outputSize(conv)) {
     gemm({weight, y, columns, conv.fanIn(), conv.positions(), conv.outputs, true, false, false});
     std::fill_n(x, imageSize(conv), 0.0f);
@@ -86,8 +86,8 @@ void Dense::convolveInput(const DenseConv& conv, const float* y, const float* we
   }
 }
 
-void Dense::convolveWeight(const DenseConv& conv, const float* x, const float* y, float* weight) {
-  float* columns = columns_->floats(columnSize(conv));
+void CpuDense::convolveWeight(const DenseConv& conv, const float* x, const float* y, float* weight) {
+  float* columns = columns_.floats(columnSize(conv));
   for (int image = 0; image < conv.images; ++image, x += imageSize(conv), y += outputSize(conv)) {
     unfold(conv, x, columns);
     gemm({y, columns, weight, conv.outputs, conv.fanIn(), conv.positions(), false, true, image > 0});

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/dense_scratch.h"
+#include "kernels/cpu/cpu_dense.h"
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/flush_to_zero.h"
 
@@ -87,7 +87,7 @@ struct Cut {
 
 }  // namespace
 
-void Dense::gemm(const Gemm& problem) {
+void CpuDense::gemm(const Gemm& problem) {
   if (problem.m == 0 || problem.n == 0) return;
   const int panels = parts(problem.m, kernels_.maxOutputs), tallest = parts(problem.m, panels);
   const int blocks = parts(problem.n, kLanes);
@@ -99,7 +99,7 @@ void Dense::gemm(const Gemm& problem) {
           std::max(1, parts(problem.k, kSlabDepth)),
           nullptr};
   const bool packs = cut.isPacked(cut.groups - 1);
-  if (packs) cut.packed = packed_->floats(static_cast<size_t>(blocks) * kLanes * problem.k);
+  if (packs) cut.packed = packed_.floats(static_cast<size_t>(blocks) * kLanes * problem.k);
   const double flops = 2.0 * problem.m * problem.n * problem.k;
   const int tasks = std::clamp(static_cast<int>(flops / kFlopsPerTask), 1, threads());
   const auto share = [&](int count, long task) { return start(count, tasks, static_cast<int>(task)); };

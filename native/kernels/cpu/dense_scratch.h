@@ -1,19 +1,17 @@
-// Memory that `Dense` keeps between calls: aligned for the register tiles, grows, never shrinks.
+// Memory that `CpuDense` keeps between calls: aligned for the register tiles, grows, never shrinks.
 #pragma once
 
 #include <cstddef>
 #include <new>
 
-#include "kernels/dense.h"
-
 namespace bulwark {
 
-class Dense::Scratch {
+class DenseScratch {
  public:
-  Scratch() = default;
-  ~Scratch() { release(); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  DenseScratch() = default;
+  ~DenseScratch() { release(); }
+  DenseScratch(const DenseScratch&) = delete;
+  DenseScratch& operator=(const DenseScratch&) = delete;
 
   /// At least `count` floats; what they held is lost.
   float* floats(size_t count) {

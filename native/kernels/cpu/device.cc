@@ -8,6 +8,7 @@ class CpuDevice final : public Device {
  public:
   const char* kind() const override { return "cpu"; }
   std::unique_ptr<Backend> makeBackend() override { return makeCpuBackend(); }
+  std::unique_ptr<Dense> makeDense(int threads) override { return makeCpuDense(threads); }
   int batchesAtOnce(int threads) const override { return threads; }
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/make_backend.h"
+#include "kernels/cuda/make_dense.h"
 
 namespace bulwark::BULWARK_CUDA {
 namespace {
@@ -19,6 +20,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<Backend> makeBackend() override {
     return BULWARK_CUDA::makeBackend(name_, memory_, graphs_);
   }
+  std::unique_ptr<Dense> makeDense(int) override { return BULWARK_CUDA::makeDense(memory_); }
   int batchesAtOnce(int threads) const override { return std::min(threads, kStreams); }
 
  private:

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor.js';
 /** y = f(x), not recorded. */
 export function mapped(tape: Recorder, kind: UnaryKind, x: Tensor): Tensor {
   const y = tape.empty(x.shape);
-  tape.arithmetic.unary(kind, x.data, y.data);
+  tape.arithmetic.unary(kind, x.storage, y.storage);
   return y;
 }
 
@@ -15,14 +15,14 @@ export function mapped(tape: Recorder, kind: UnaryKind, x: Tensor): Tensor {
 export function paired(tape: Recorder, kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const shape = sameShape(a.shape, b.shape) ? a.shape : broadcastShapes(a.shape, b.shape, kind);
   const y = tape.empty(shape);
-  tape.arithmetic.binary(kind, a.data, b.data, y.data, tape.layout(shape, a.shape, b.shape));
+  tape.arithmetic.binary(kind, a.storage, b.storage, y.storage, tape.layout(shape, a.shape, b.shape));
   return y;
 }
 
 /** factor * x + shift, not recorded. */
 export function scaled(tape: Recorder, x: Tensor, factor: number, shift = 0): Tensor {
   const y = tape.empty(x.shape);
-  tape.arithmetic.scale(x.data, y.data, factor, shift);
+  tape.arithmetic.scale(x.storage, y.storage, factor, shift);
   return y;
 }
 
@@ -30,7 +30,7 @@ export function scaled(tape: Recorder, x: Tensor, factor: number, shift = 0): Te
 export function summedTo(tape: Recorder, x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const y = tape.filled(shape, 0);
-  tape.arithmetic.addReduced(x.data, y.data, tape.layout(x.shape, shape));
+  tape.arithmetic.addReduced(x.storage, y.storage, tape.layout(x.shape, shape));
   return y;
 }
 
@@ -107,7 +107,5 @@ export function extreme(tape: Recorder, kind: 'max' | 'min', a: Tensor, b: Tenso
 
 /** The same numbers without a past. */
 export function stopGradient(tape: Recorder, x: Tensor): Tensor {
-  const y = tape.empty(x.shape);
-  y.data.set(x.data);
-  return y;
+  return tape.copied(x, x.shape);
 }

@@ -31,10 +31,16 @@ export function crossEntropies(
   const [rows, classes] = rowsOf(logits, 'crossEntropy');
   const form = { labels: checkedLabels(labels, rows, classes), columns: classes, smoothing };
   const [normalisers, losses] = [tape.empty([rows]), tape.empty([rows])];
-  tape.arithmetic.crossEntropies(logits.data, form, normalisers.data, losses.data);
+  tape.arithmetic.crossEntropies(logits.storage, form, normalisers.storage, losses.storage);
   return tape.record([logits], losses, (g) => {
     const byLogits = tape.empty(logits.shape);
-    tape.arithmetic.crossEntropyGradient(logits.data, form, normalisers.data, g.data, byLogits.data);
+    tape.arithmetic.crossEntropyGradient(
+      logits.storage,
+      form,
+      normalisers.storage,
+      g.storage,
+      byLogits.storage,
+    );
     return [byLogits];
   });
 }

@@ -30,7 +30,7 @@ export function product(
     );
   }
   const c = tape.empty([m, n]);
-  tape.arithmetic.product(a.data, b.data, c.data, { m, n, k, transposeA, transposeB }, false);
+  tape.arithmetic.product(a.storage, b.storage, c.storage, { m, n, k, transposeA, transposeB }, false);
   return c;
 }
 
@@ -75,15 +75,15 @@ export function linear(
   const n = bias.size;
   const y = tape.empty([rows, n]);
   const form = { m: rows, n, k, transposeA: false, transposeB: true };
-  tape.arithmetic.product(x.data, weight.data, y.data, form, false, { bias: bias.data, relu });
+  tape.arithmetic.product(x.storage, weight.storage, y.storage, form, false, { bias: bias.storage, relu });
   /** The gradient before the ReLU, and its columns added to `sums`. */
   const opened = (g: Tensor, sums?: Tensor): Tensor => {
     if (!relu) {
-      if (sums) tape.arithmetic.addReduced(g.data, sums.data, tape.layout(y.shape, bias.shape));
+      if (sums) tape.arithmetic.addReduced(g.storage, sums.storage, tape.layout(y.shape, bias.shape));
       return g;
     }
     const open = tape.empty(y.shape);
-    tape.arithmetic.gateRows(g.data, y.data, n, open.data, sums?.data);
+    tape.arithmetic.gateRows(g.storage, y.storage, n, open.storage, sums?.storage);
     return open;
   };
   return tape.record(
@@ -100,7 +100,14 @@ export function linear(
     },
     (g, centre, step) => {
       const along = { m: rows, n: k, k: n };
-      tape.arithmetic.signStepAlong(opened(g).data, weight.data, centre.data, x.data, along, step);
+      tape.arithmetic.signStepAlong(
+        opened(g).storage,
+        weight.storage,
+        centre.storage,
+        x.storage,
+        along,
+        step,
+      );
     },
   );
 }
@@ -148,12 +155,12 @@ export function convolutionForm(
 export function conv2d(tape: Recorder, x: Tensor, weight: Tensor, options: ConvolutionOptions): Tensor {
   const { form, output } = convolutionForm(x, weight, options);
   const y = tape.empty(output);
-  tape.arithmetic.convolve(x.data, weight.data, y.data, form);
+  tape.arithmetic.convolve(x.storage, weight.storage, y.storage, form);
   return tape.record([x, weight], y, (g, [needX, needWeight]) => {
     const byX = needX ? tape.empty(x.shape) : undefined;
-    if (byX) tape.arithmetic.convolveInput(g.data, weight.data, byX.data, form);
+    if (byX) tape.arithmetic.convolveInput(g.storage, weight.storage, byX.storage, form);
     const byWeight = needWeight ? tape.empty(weight.shape) : undefined;
-    if (byWeight) tape.arithmetic.convolveWeight(x.data, g.data, byWeight.data, form);
+    if (byWeight) tape.arithmetic.convolveWeight(x.storage, g.storage, byWeight.storage, form);
     return [byX, byWeight];
   });
 }

@@ -5,11 +5,11 @@ import type { Recorder } from '../recorder.js';
 import { Tensor } from '../tensor.js';
 import { mapped, paired, summedTo } from './elementwise.js';
 
-/** x repeated to `shape`, not recorded. */
+/** x repeated to `shape`, not recorded: the larger of x and x, broadcast. */
 function spread(tape: Recorder, x: Tensor, shape: Shape): Tensor {
-  if (x.size === 1) return tape.filled(shape, x.item());
-  const y = tape.filled(shape, 0);
-  return paired(tape, 'add', y, x);
+  const y = tape.empty(shape);
+  tape.arithmetic.binary('max', x.storage, x.storage, y.storage, tape.layout(shape, x.shape, x.shape));
+  return y;
 }
 
 /** Sum over `axes` (all of them when left out); summed axes stay with length 1 where `keep` says so. */
@@ -23,14 +23,7 @@ export function sum(tape: Recorder, x: Tensor, axes: readonly number[] | undefin
   const kept = x.shape.map((dim, axis) => (summed.has(axis) ? 1 : dim));
   const y = summedTo(tape, x, kept);
   const shape = keep ? kept : x.shape.filter((_, axis) => !summed.has(axis));
-  return tape.record([x], viewed(tape, y, shape), (g) => [spread(tape, new Tensor(g.data, kept), x.shape)]);
-}
-
-/** The same numbers under another shape, in memory of their own. */
-function viewed(tape: Recorder, x: Tensor, shape: Shape): Tensor {
-  const y = tape.empty(shape);
-  y.data.set(x.data);
-  return y;
+  return tape.record([x], tape.copied(y, shape), (g) => [spread(tape, new Tensor(g.storage, kept), x.shape)]);
 }
 
 /** @throws ShapeError when the sizes differ. */
@@ -38,7 +31,7 @@ export function reshape(tape: Recorder, x: Tensor, shape: Shape): Tensor {
   if (sizeOf(shape) !== x.size) {
     throw new ShapeError(`reshape: ${formatShape(x.shape)} does not fit ${formatShape(shape)}`);
   }
-  return tape.record([x], viewed(tape, x, shape), (g) => [viewed(tape, g, x.shape)]);
+  return tape.record([x], tape.copied(x, shape), (g) => [tape.copied(g, x.shape)]);
 }
 
 /** Entries of x by their flat index, in a tensor of `shape`; 0 where the index is -1. */
@@ -47,10 +40,10 @@ export function gather(tape: Recorder, x: Tensor, indices: Int32Array, shape: Sh
     throw new ShapeError(`gather: ${indices.length} indices do not fill shape ${formatShape(shape)}`);
   }
   const y = tape.empty(shape);
-  tape.arithmetic.gather(x.data, indices, y.data);
+  tape.arithmetic.gather(x.storage, indices, y.storage);
   return tape.record([x], y, (g) => {
     const byX = tape.filled(x.shape, 0);
-    tape.arithmetic.scatterAdd(g.data, indices, byX.data);
+    tape.arithmetic.scatterAdd(g.storage, indices, byX.storage);
     return [byX];
   });
 }
@@ -67,12 +60,10 @@ function lastAxis(x: Tensor, what: string): { rows: number; columns: number; sha
 export function largest(tape: Recorder, x: Tensor): Tensor {
   const { rows, columns, shape } = lastAxis(x, 'largest');
   const y = tape.empty(shape);
-  const where = new Int32Array(rows);
-  tape.arithmetic.largestOfRows(x.data, rows, columns, y.data, where);
+  tape.arithmetic.largestOfRows(x.storage, rows, columns, y.storage);
   return tape.record([x], y, (g) => {
-    const byX = tape.filled(x.shape, 0);
-    const flat = where.map((column, row) => row * columns + column);
-    tape.arithmetic.scatterAdd(g.data, flat, byX.data);
+    const byX = tape.empty(x.shape);
+    tape.arithmetic.largestGradient(x.storage, y.storage, g.storage, rows, columns, byX.storage);
     return [byX];
   });
 }
@@ -81,11 +72,11 @@ export function largest(tape: Recorder, x: Tensor): Tensor {
 export function logSumExp(tape: Recorder, x: Tensor): Tensor {
   const { rows, columns, shape } = lastAxis(x, 'logSumExp');
   const y = tape.empty(shape);
-  tape.arithmetic.logSumExpOfRows(x.data, rows, columns, y.data);
+  tape.arithmetic.logSumExpOfRows(x.storage, rows, columns, y.storage);
   return tape.record([x], y, (g) => {
     const column = [...shape, 1];
-    const softmax = mapped(tape, 'exp', paired(tape, 'subtract', x, new Tensor(y.data, column)));
-    return [paired(tape, 'multiply', softmax, new Tensor(g.data, column))];
+    const softmax = mapped(tape, 'exp', paired(tape, 'subtract', x, new Tensor(y.storage, column)));
+    return [paired(tape, 'multiply', softmax, new Tensor(g.storage, column))];
   });
 }
 
@@ -105,12 +96,16 @@ export function concatenate(tape: Recorder, parts: readonly Tensor[]): Tensor {
   const y = tape.empty([parts.reduce((count, { shape }) => count + shape[0], 0), ...rest]);
   const starts: number[] = [];
   let at = 0;
-  for (const { data } of parts) {
-    y.data.set(data, at);
+  for (const { storage: from, size: count } of parts) {
+    tape.arithmetic.copy(from, y.storage, { from: 0, to: at, count });
     starts.push(at);
-    at += data.length;
+    at += count;
   }
   return tape.record(parts, y, (g) =>
-    parts.map(({ shape, size }, i) => tape.tensor(g.data.subarray(starts[i], starts[i] + size), shape)),
+    parts.map(({ shape, size: count }, i) => {
+      const part = tape.empty(shape);
+      tape.arithmetic.copy(g.storage, part.storage, { from: starts[i], to: 0, count });
+      return part;
+    }),
   );
 }

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../../errors.js';
 import { formatShape } from '../../tensor.js';
 import type { Recorder } from '../recorder.js';
 import type { Tensor } from '../tensor.js';
+import { paired } from './elementwise.js';
 import { type ConvolutionOptions, convolutionForm, product } from './products.js';
 
 /**
@@ -21,22 +22,20 @@ export function spectralNorm(tape: Recorder, weight: Tensor, state: PowerState, 
   const fits = weight.shape.length === 2 && left.size === rows && right.size === columns;
   if (!fits) throw misfit(weight, state);
   const form = { n: 1, transposeB: false };
-  const norm = iterate(state, iterations, {
+  const norm = iterate(tape, state, iterations, {
     forward: () => {
       const forward = { ...form, m: rows, k: columns, transposeA: false };
-      tape.arithmetic.product(weight.data, right.data, left.data, forward, false);
+      tape.arithmetic.product(weight.storage, right.storage, left.storage, forward, false);
     },
     adjoint: () => {
       const adjoint = { ...form, m: columns, k: rows, transposeA: true };
-      tape.arithmetic.product(weight.data, left.data, right.data, adjoint, false);
+      tape.arithmetic.product(weight.storage, left.storage, right.storage, adjoint, false);
     },
   });
-  const u = tape.tensor(left.data, [rows, 1]);
-  const v = tape.tensor(right.data, [1, columns]);
-  return tape.record([weight], tape.filled([], norm), (g) => {
-    const gradient = product(tape, u, v, {});
-    tape.arithmetic.scale(gradient.data, gradient.data, g.item(), 0);
-    return [gradient];
+  const u = tape.copied(left, [rows, 1]);
+  const v = tape.copied(right, [1, columns]);
+  return tape.record([weight], norm, (g) => {
+    return [paired(tape, 'multiply', product(tape, u, v, {}), g)];
   });
 }
 
@@ -51,17 +50,16 @@ export function convolutionNorm(
   const { left, right } = state;
   const { form, output } = convolutionForm(right, weight, options);
   if (formatShape(output) !== formatShape(left.shape)) throw misfit(weight, state);
-  const norm = iterate(state, iterations, {
-    forward: () => tape.arithmetic.convolve(right.data, weight.data, left.data, form),
-    adjoint: () => tape.arithmetic.convolveInput(left.data, weight.data, right.data, form),
+  const norm = iterate(tape, state, iterations, {
+    forward: () => tape.arithmetic.convolve(right.storage, weight.storage, left.storage, form),
+    adjoint: () => tape.arithmetic.convolveInput(left.storage, weight.storage, right.storage, form),
   });
-  const u = tape.tensor(left.data, left.shape);
-  const v = tape.tensor(right.data, right.shape);
-  return tape.record([weight], tape.filled([], norm), (g) => {
+  const u = tape.copied(left, left.shape);
+  const v = tape.copied(right, right.shape);
+  return tape.record([weight], norm, (g) => {
     const gradient = tape.empty(weight.shape);
-    tape.arithmetic.convolveWeight(v.data, u.data, gradient.data, form);
-    tape.arithmetic.scale(gradient.data, gradient.data, g.item(), 0);
-    return [gradient];
+    tape.arithmetic.convolveWeight(v.storage, u.storage, gradient.storage, form);
+    return [paired(tape, 'multiply', gradient, g)];
   });
 }
 
@@ -72,28 +70,21 @@ function misfit(weight: Tensor, { left, right }: PowerState): InvalidArgumentErr
   );
 }
 
+/** The length that the right vector had after the last iteration, a tensor of one element. */
 function iterate(
+  tape: Recorder,
   { left, right }: PowerState,
   iterations: number,
   { forward, adjoint }: { forward: () => void; adjoint: () => void },
-): number {
+): Tensor {
   if (!(iterations >= 1))
     throw new InvalidArgumentError(`spectral norm: ${iterations} iterations, expected 1 or more`);
-  let norm = 0;
+  const norm = tape.empty([]);
   for (let i = 0; i < iterations; i++) {
     forward();
-    normalise(left);
+    tape.arithmetic.normalise(left.storage, norm.storage);
     adjoint();
-    norm = normalise(right);
+    tape.arithmetic.normalise(right.storage, norm.storage);
   }
   return norm;
-}
-
-/** Scales `x` to length 1 (a vector of zeros stays) and returns the length it had. */
-function normalise(x: Tensor): number {
-  let sum = 0;
-  for (let i = 0; i < x.size; i++) sum += x.data[i] ** 2;
-  const length = Math.sqrt(sum);
-  if (length > 0) for (let i = 0; i < x.size; i++) x.data[i] /= length;
-  return length;
 }

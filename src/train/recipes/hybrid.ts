@@ -82,7 +82,9 @@ export const hybrid: Recipe = {
 function pick(tape: Tape, { images, labels }: StepContext, rows: readonly number[]): [Tensor, Int32Array] {
   const size = images.shape[1];
   const chosen = tape.empty([rows.length, size]);
-  rows.forEach((row, i) => chosen.data.set(images.data.subarray(row * size, (row + 1) * size), i * size));
+  rows.forEach((row, i) =>
+    tape.arithmetic.copy(images.storage, chosen.storage, { from: row * size, to: i * size, count: size }),
+  );
   return [chosen, Int32Array.from(rows, (row) => labels[row])];
 }
 
@@ -93,16 +95,15 @@ function pick(tape: Tape, { images, labels }: StepContext, rows: readonly number
  */
 function hardest(step: StepContext, { eps, screened, processed, kappa }: Settings, clean: Tensor): number[] {
   const { tape, network } = step;
-  const right = Array.from({ length: clean.size }, (_, row) => row).filter((row) => clean.data[row] > 0);
-  const candidates = right.sort((a, b) => clean.data[a] - clean.data[b]).slice(0, screened);
+  const margins = tape.read(clean);
+  const right = Array.from({ length: clean.size }, (_, row) => row).filter((row) => margins[row] > 0);
+  const candidates = right.sort((a, b) => margins[a] - margins[b]).slice(0, screened);
   if (candidates.length <= processed) return candidates;
   return tape.scope(() => {
     const [images, labels] = pick(tape, step, candidates);
-    const radii = certifiedRadii(tape, network, images, labels, tape.filled([labels.length, 1], eps), {
-      kappa,
-      tighten: false,
-    });
-    const order = [...candidates.keys()].sort((a, b) => radii.data[a] - radii.data[b]);
+    const domain = tape.filled([labels.length, 1], eps);
+    const radii = tape.read(certifiedRadii(tape, network, images, labels, domain, { kappa, tighten: false }));
+    const order = [...candidates.keys()].sort((a, b) => radii[a] - radii[b]);
     return order.slice(0, processed).map((i) => candidates[i]);
   });
 }

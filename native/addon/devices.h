@@ -1,0 +1,22 @@
+// What can compute here: the one place of the addon that knows CUDA.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+
+#include "kernels/device.h"
+
+namespace bulwark::addon {
+
+/// "cpu" or "cuda". Engines and arithmetics of one process share a GPU's memory and the plans that lie there.
+/// Throws DeviceError where there is none.
+std::shared_ptr<Device> deviceOf(const std::string& kind);
+
+// devices(): NativeDevice[]
+Napi::Value devices(const Napi::CallbackInfo& info);
+// cudaAbsence(): string
+Napi::Value cudaAbsence(const Napi::CallbackInfo& info);
+
+}  // namespace bulwark::addon
