@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DeviceError, Verifier } from '../src/index.js';
+import { DeviceError, NativeArithmetic, Verifier } from '../src/index.js';
 import { loadNative } from '../src/native.js';
 import { listDevices } from '../src/verify/verifier.js';
 import { realAddonPath, runCommand } from './support/command-line.js';
@@ -47,6 +47,16 @@ describe('devices', () => {
     const auto = timed(() => new Verifier({ device: 'auto', threads: 1 }));
     expect((auto.outcome as Verifier).device).toBe('cpu');
     expect(Math.max(cuda.milliseconds, auto.milliseconds)).toBeLessThan(50);
+  });
+
+  it.skipIf(gpu)('training says the same', () => {
+    const cuda = timed(() => new NativeArithmetic({ device: 'cuda' }));
+    expect(cuda.outcome).toBeInstanceOf(DeviceError);
+    expect((cuda.outcome as Error).message).toContain(cudaAbsence);
+    const auto = timed(() => new NativeArithmetic({ device: 'auto', threads: 1 }));
+    expect((auto.outcome as NativeArithmetic).device).toBe('cpu');
+    expect(Math.max(cuda.milliseconds, auto.milliseconds)).toBeLessThan(50);
+    expect(() => loadNative().createDense({ threads: 1, device: 'cuda' })).toThrow(cudaAbsence);
   });
 
   it.skipIf(gpu)('the engine itself refuses a device that is not there', () => {

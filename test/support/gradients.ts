@@ -1,5 +1,12 @@
 /** Gradients of the tape against central differences, in float64. */
-import { NativeArithmetic, ReferenceArithmetic, Tape, Tensor } from '../../src/autodiff/index.js';
+import {
+  type Arithmetic,
+  NativeArithmetic,
+  type Numbers,
+  ReferenceArithmetic,
+  Tape,
+  Tensor,
+} from '../../src/autodiff/index.js';
 import { type Shape, sizeOf } from '../../src/tensor.js';
 import { noise } from './onnxruntime.js';
 
@@ -13,15 +20,13 @@ export interface Problem {
   readonly from?: (x: number) => number;
 }
 
-function inputs(
-  problem: Problem,
-  seed: number,
-  make: (values: number[]) => Float32Array | Float64Array,
-): Tensor[] {
+function inputs(problem: Problem, seed: number, arithmetic: Arithmetic): Tensor[] {
   const { shapes, from = (x) => x } = problem;
   return shapes.map((shape, i) => {
     const values = noise(seed + 17 * i, sizeOf(shape)).map((x) => Math.fround(from(x)));
-    return new Tensor(make(values), shape);
+    const stored = arithmetic.allocate(values.length);
+    arithmetic.upload(values, stored);
+    return new Tensor(stored, shape);
   });
 }
 
@@ -31,7 +36,7 @@ function inputs(
  */
 export function wrongGradient(problem: Problem, seed: number): string | undefined {
   const tape = new Tape(new ReferenceArithmetic());
-  const exact = inputs(problem, seed, (values) => Float64Array.from(values));
+  const exact = inputs(problem, seed, tape.arithmetic);
   const value = (): number => tape.scope(() => problem.loss(tape, ...exact).item());
   const gradients = tape.scope(() =>
     tape.grad(problem.loss(tape, ...exact), exact).map(({ data }) => Float64Array.from(data)),
@@ -50,27 +55,29 @@ export function wrongGradient(problem: Problem, seed: number): string | undefine
       }
     }
   }
-  return wrongNative(problem, seed, value(), gradients);
+  return wrongOn(new NativeArithmetic({ threads: 1 }), problem, seed);
 }
 
-function wrongNative(
-  problem: Problem,
-  seed: number,
-  expected: number,
-  gradients: readonly Float64Array[],
-): string | undefined {
-  const tape = new Tape(new NativeArithmetic({ threads: 1 }));
-  const single = inputs(problem, seed, (values) => Float32Array.from(values));
-  return tape.scope(() => {
-    const loss = problem.loss(tape, ...single);
-    if (!(Math.abs(loss.item() - expected) < 2e-5 * Math.max(1, Math.abs(expected)))) {
-      return `native loss ${loss.item()}, float64 ${expected}`;
-    }
-    for (const [i, { data }] of tape.grad(loss, single).entries()) {
-      const size = gradients[i].reduce((most, x) => Math.max(most, Math.abs(x)), 1);
-      const at = data.findIndex((x, j) => !(Math.abs(x - gradients[i][j]) < 1e-4 * size));
-      if (at >= 0) return `native, input ${i}, entry ${at}: ${data[at]}, float64 ${gradients[i][at]}`;
-    }
-    return undefined;
-  });
+/** The first place where another arithmetic's loss or gradient differs from the float64 one, in words. */
+export function wrongOn(arithmetic: Arithmetic, problem: Problem, seed: number): string | undefined {
+  const evaluate = (under: Arithmetic): { loss: number; gradients: Numbers[] } => {
+    const tape = new Tape(under);
+    return tape.scope(() => {
+      const leaves = inputs(problem, seed, under);
+      const loss = problem.loss(tape, ...leaves);
+      const gradients = tape.grad(loss, leaves).map((gradient) => tape.read(gradient).slice());
+      return { loss: tape.read(loss)[0], gradients };
+    });
+  };
+  const [expected, given] = [evaluate(new ReferenceArithmetic()), evaluate(arithmetic)];
+  if (!(Math.abs(given.loss - expected.loss) < 2e-5 * Math.max(1, Math.abs(expected.loss)))) {
+    return `native loss ${given.loss}, float64 ${expected.loss}`;
+  }
+  for (const [i, gradient] of given.gradients.entries()) {
+    const wanted = expected.gradients[i];
+    const size = Math.max(1, ...Array.from(wanted, Math.abs));
+    const at = Array.from(gradient).findIndex((x, j) => !(Math.abs(x - wanted[j]) < 1e-4 * size));
+    if (at >= 0) return `native, input ${i}, entry ${at}: ${gradient[at]}, float64 ${wanted[at]}`;
+  }
+  return undefined;
 }
