@@ -131,7 +131,9 @@ part kernels "$folder/selftest" --seed 1 "[cuda]"
 part bench "$folder/selftest" --bench
 kernels=(reluDual reluAscend "inputDual, clipped l2 ball" "inputDual, clipped l1 ball" "inputDual, whole balls"
   gather units norm2 ballBox "pack, unpack, fill" "attack: projected descent" "scale and index"
-  "a recorded stretch")
+  "a recorded stretch" "dense device: products" "dense device: a sign step along a product"
+  "dense device: sums over axes" "dense device: rows of logits" "dense device: entries by index"
+  "dense device: lengths of vectors" "dense device: convolutions")
 for tool in memcheck racecheck synccheck initcheck; do
   asked "$tool" || continue
   if ! command -v compute-sanitizer >/dev/null; then

@@ -9,6 +9,7 @@
 #include "kernels/cuda.h"
 #include "selftest/batch.h"
 #include "selftest/device_bench.h"
+#include "selftest/training_bench.h"
 
 namespace bulwark::selftest {
 namespace {
@@ -84,6 +85,8 @@ void printRelu(Backend& backend, int features, int blocks) {
               10 * array, neurons);
 }
 
+constexpr double kTrainingBudget = 0.2;  // seconds a figure
+
 }  // namespace
 
 int runCoreBench() {
@@ -102,6 +105,7 @@ int runBench() {
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::printf("--- CPU, %d threads for whole bounds, one for kernels ---\n", threads);
   benchDevice(*cpuDevice(), threads, cpuScale(), 1e9 * peakGflops(cpuInstructionSets().front()), stdout);
+  benchTraining(*cpuDevice(), 1, kTrainingBudget, stdout);
   const cuda::DeviceList found = cuda::devices();
   if (found.devices.empty()) {
     std::printf("--- no GPU: %s ---\n", found.reason.c_str());
@@ -110,6 +114,7 @@ int runBench() {
   std::printf("--- GPU ---\n");
   const double peak = cuda::multiplyAddCeiling();
   benchDevice(*cuda::openDevice(), threads, deviceScale(), peak, stdout, cuda::cublasProduct);
+  benchTraining(*cuda::openDevice(), 1, kTrainingBudget, stdout);
   std::printf("--- GPU, kernels launched one by one instead of as graphs ---\n");
   BenchScale whole = deviceScale();
   whole.kernels = false;

@@ -1,4 +1,4 @@
-export { type Arithmetic, type DeviceArray, type Numbers, type Stored, onHost } from './arithmetic.js';
+export type { Arithmetic, DeviceArray, Numbers, Stored } from './arithmetic.js';
 export { NativeArithmetic, type NativeArithmeticOptions } from './native-arithmetic.js';
 export type { ConvolutionOptions, Transposes } from './operations/products.js';
 export type { PowerState } from './operations/spectral.js';

@@ -29,8 +29,8 @@ export interface SumOptions {
  * }); // all memory of the step goes back to the tape
  * ```
  *
- * Every operand must be in the arithmetic's precision (Float32Array for the native one). All methods
- * throw ShapeError where shapes do not fit.
+ * Every operand must lie where the arithmetic keeps its arrays and in its precision (Float32Array for the native one on
+ * the CPU). All methods throw ShapeError where shapes do not fit.
  */
 export class Tape extends Recorder {
   constructor(arithmetic: Arithmetic = new NativeArithmetic()) {
