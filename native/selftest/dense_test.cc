@@ -7,16 +7,11 @@
 #include <vector>
 
 #include "selftest/batch.h"
+#include "selftest/dense_checks.h"
 #include "selftest/harness.h"
 
 namespace bulwark::selftest {
 namespace {
-
-std::vector<float> randomFloats(Context& context, size_t count) {
-  std::vector<float> values(count);
-  for (float& value : values) value = static_cast<float>(uniform(context.random, -1, 1));
-  return values;
-}
 
 const Test gemmTest("dense gemm", [](Context& context, const char* set) {
   for (const int threads : {1, 3}) {
@@ -54,65 +49,6 @@ const Test gemmTest("dense gemm", [](Context& context, const char* set) {
           round % 2 != 0, round % 4 > 1, round % 8 > 3, round % 3 != 0, round % 5 > 1);
     one(140, 150, 300, false, true, false);
     one(10, 790, 260, true, false, true);
-  }
-});
-
-const Test convolutionTest("dense convolution", [](Context& context, const char* set) {
-  const auto owned = makeCpuDense(1, set);
-  Dense& dense = *owned;
-  for (int round = 0; round < 12; ++round) {
-    const DenseConv conv{choose(context.random, 1, 3),
-                         choose(context.random, 1, 3),
-                         choose(context.random, 4, 9),
-                         choose(context.random, 4, 9),
-                         choose(context.random, 1, 5),
-                         {choose(context.random, 1, 4), choose(context.random, 1, 4)},
-                         {choose(context.random, 1, 2), choose(context.random, 1, 2)},
-                         {choose(context.random, 0, 2), choose(context.random, 0, 2)}};
-    const size_t inputs = static_cast<size_t>(conv.images) * conv.channels * conv.height * conv.width;
-    const size_t weights = static_cast<size_t>(conv.outputs) * conv.fanIn();
-    const size_t outputs = static_cast<size_t>(conv.images) * conv.outputs * conv.positions();
-    const std::vector<float> x = randomFloats(context, inputs), w = randomFloats(context, weights),
-                             y = randomFloats(context, outputs);
-    std::vector<double> forward(outputs), input(inputs), weight(weights);
-    for (int n = 0; n < conv.images; ++n)
-      for (int o = 0; o < conv.outputs; ++o)
-        for (int oy = 0; oy < conv.outHeight(); ++oy)
-          for (int ox = 0; ox < conv.outWidth(); ++ox)
-            for (int c = 0; c < conv.channels; ++c)
-              for (int ky = 0; ky < conv.kernel[0]; ++ky)
-                for (int kx = 0; kx < conv.kernel[1]; ++kx) {
-                  const int iy = oy * conv.strides[0] - conv.pads[0] + ky;
-                  const int ix = ox * conv.strides[1] - conv.pads[1] + kx;
-                  if (iy < 0 || ix < 0 || iy >= conv.height || ix >= conv.width) continue;
-                  const size_t at =
-                      static_cast<size_t>(((n * conv.channels + c) * conv.height + iy) * conv.width + ix);
-                  const size_t to = static_cast<size_t>(
-                      ((n * conv.outputs + o) * conv.outHeight() + oy) * conv.outWidth() + ox);
-                  const size_t by = static_cast<size_t>(
-                      ((o * conv.channels + c) * conv.kernel[0] + ky) * conv.kernel[1] + kx);
-                  forward[to] += static_cast<double>(x[at]) * static_cast<double>(w[by]);
-                  input[at] += static_cast<double>(y[to]) * static_cast<double>(w[by]);
-                  weight[by] += static_cast<double>(y[to]) * static_cast<double>(x[at]);
-                }
-    const auto compare = [&](const char* what, const std::vector<float>& got,
-                             const std::vector<double>& want) {
-      double worst = 0;
-      for (size_t i = 0; i < got.size(); ++i) {
-        const double error = std::fabs(static_cast<double>(got[i]) - want[i]);
-        worst = error <= worst ? worst : error;
-      }
-      context.error(what, worst, 3e-5);
-    };
-    std::vector<float> got(outputs);
-    dense.convolve(conv, x.data(), w.data(), got.data());
-    compare("forward", got, forward);
-    got.assign(inputs, 9.0f);
-    dense.convolveInput(conv, y.data(), w.data(), got.data());
-    compare("input adjoint", got, input);
-    got.assign(weights, 9.0f);
-    dense.convolveWeight(conv, x.data(), y.data(), got.data());
-    compare("weight adjoint", got, weight);
   }
 });
 

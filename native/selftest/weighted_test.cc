@@ -1,7 +1,9 @@
 // Multipliers per neuron: sound at points whatever they are, worth what the plain dual in float64 says, and
 // that dual's gradient is its slope.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "selftest/harness.h"
@@ -76,6 +78,16 @@ const Test points("weighted: no point of the region goes below a bound", [](Cont
   }
 });
 
+/// What two sets of multipliers prove of one random row.
+std::pair<double, double> provenBy(Random& random, const proof::ProofNetwork& network, const Prover& prover,
+                                   const Multipliers& one, const Multipliers& other) {
+  std::array<Claim, 2> claims;
+  claims.fill(outputClaim(random, network, 0, &one));
+  claims[1].multipliers = &other;
+  const std::vector<double> bounds = prover.lowerBounds(claims);
+  return {bounds[0], bounds[1]};
+}
+
 const Test constant("weighted: weights that are all the same are one multiplier", [](Context& context) {
   Random& random = context.random;
   ThreadPool pool(1);
@@ -92,10 +104,7 @@ const Test constant("weighted: weights that are all the same are one multiplier"
         same.weights.back() = {std::vector<float>(layer.size, 0.2f), std::vector<float>(layer.size, 1.0f)};
       }
     }
-    Claim claim = outputClaim(random, network, 0, &one), other = claim;
-    other.multipliers = &same;
-    const double scalar = prover.lowerBounds(std::span(&claim, 1))[0];
-    const double weights = prover.lowerBounds(std::span(&other, 1))[0];
+    const auto [scalar, weights] = provenBy(random, network, prover, one, same);
     context.error("apart", std::fabs(scalar - weights) / (1 + std::fabs(scalar)), 1e-5);
   }
 });
@@ -126,10 +135,7 @@ const Test parts("weighted: the norm of a part does not stand for the whole map"
       same.weights.push_back(
           {std::vector<float>(slope.size(), 0.2f), std::vector<float>(slope.size(), 1.0f)});
     }
-    Claim claim = outputClaim(random, network, 0, &one), other = claim;
-    other.multipliers = &same;
-    const double scalar = prover.lowerBounds(std::span(&claim, 1))[0];
-    const double weights = prover.lowerBounds(std::span(&other, 1))[0];
+    const auto [scalar, weights] = provenBy(random, network, prover, one, same);
     context.error("above", (weights - scalar) / (1 + std::fabs(scalar)), 1e-5);
   }
 });
