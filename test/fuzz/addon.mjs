@@ -52,9 +52,11 @@ export async function open(folder) {
     stopWhenProven: false,
     timeLimit: 2,
     coefficients: false,
-    multipliers: true,
+    decidedOnly: false,
     assurance: 'real',
     subproblems: 8,
+    boxSubproblems: 4,
+    memory: 1,
     steps: 2,
     restarts: 2,
     stepSize: 1,
@@ -78,7 +80,8 @@ export async function open(folder) {
       rows: { rowCount: 1, c: new Float64Array(rows).fill(1), d: new Float64Array(1), shared: true },
       options: {
         ...options,
-        method: random.pick(['ibp', 'crown', 'alpha-crown', 'sdp-crown', 'joint', 'lip']),
+        method: random.pick(['ibp', 'crown', 'alpha-crown', 'sdp-crown', 'joint', 'lip', 'weighted']),
+        multipliers: random.chance(0.5),
       },
     };
     const part = random.pick(Object.keys(argumentsOf));
