@@ -12,6 +12,9 @@ namespace {
 using graph::Node;
 using Nodes = std::vector<Node>;
 
+/// As the reader allows. One row takes up to 64 bytes a feature, in a block of lanes.
+constexpr int64_t kMostFeatures = 1 << 26;
+
 std::string text(const std::vector<int>& shape) {
   std::string result = "[";
   for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
@@ -143,8 +146,13 @@ int featureCount(const std::vector<int>& shape) {
 
 void validate(const Nodes& nodes) {
   if (nodes.empty()) throw std::invalid_argument("a network needs at least its input node");
+  int64_t features = 0;
   for (int id = 0; id < static_cast<int>(nodes.size()); ++id) {
     checkShape(nodes[id]);
+    features += featureCount(nodes[id].shape);
+    if (features > kMostFeatures) {
+      fail(nodes[id], "the network up to here has " + std::to_string(features) + " features, more than 2^26");
+    }
     checkInputs(nodes, id);
     if (id > 0) checkOperator(nodes, nodes[id]);
   }

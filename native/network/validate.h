@@ -8,7 +8,8 @@
 namespace bulwark {
 
 /// Throws std::invalid_argument naming the node, what was given and what was expected: topological
-/// order, number of inputs, shapes (both), sizes of weights, ranges of indices, finite weights.
+/// order, number of inputs, shapes (both), features in all, sizes of weights, ranges of indices, finite
+/// weights.
 void validate(const std::vector<graph::Node>& nodes);
 
 /// Number of features of a checked shape.

@@ -176,6 +176,10 @@ const Test refusals("lowering refuses graphs that do not fit", [](Context& conte
   refuses("a shape of rank 2", [](Nodes& n) { n[5].shape = {8, 8}; });
   refuses("an empty shape", [](Nodes& n) { n[5].shape = {0}; });
   refuses("a huge shape", [](Nodes& n) { n[0].shape = {2000, 2000, 2000}; });
+  refuses("more features than can be run", [](Nodes& n) {
+    n = {{"x", {1 << 25}, {}, graph::Input{}}};
+    for (int id = 1; id < 3; ++id) n.push_back({"r", {1 << 25}, {id - 1}, graph::Relu{}});
+  });
   refuses("a wrong convolution shape", [](Nodes& n) { n[1].shape = {4, 5, 4}; });
   refuses("a wrong group", [](Nodes& n) { std::get<graph::Conv>(n[1].op).group = 3; });
   refuses("negative padding", [](Nodes& n) { std::get<graph::Conv>(n[1].op).pads[0] = -1; });
