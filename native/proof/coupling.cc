@@ -183,7 +183,7 @@ void coupledMinimum(const ProofNetwork& network, const KernelTable& kernels, std
       // features.
       const double rounding = up(linear[block].magnitude[lane] * 4 * gamma(2.0 * size + 16)) + size * kTiny;
       const double bound = below(below(linear[block].value[lane] - rounding) - up(paid));
-      if (bound > -kInfinity) rows.minimum[lane] = bound;  // not NaN
+      if (bound > -kInfinity) rows.minimum[lane] = below(bound - rows.rest[lane]);  // not NaN
     }
   }
 }

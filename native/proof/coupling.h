@@ -40,11 +40,12 @@ struct CoupledRows {
   double lambda[kLanes];      // 0: nothing is asked for
   double square[kLanes];      // at least ||W^1/2 C||^2
   const double* weights;      // [feature][lane], >= 0; null: 1
+  double rest[kLanes];        // to be taken from the minimum
   double minimum[kLanes];     // the outcome, -infinity where there is none
 };
 
-/// A lower bound of g^T x - lambda / 2 ||C dx||^2 over each lane's set, a whole or clipped l2 ball, for up to
-/// kBlocks blocks of rows with the same C. A block's bits do not depend on the other.
+/// A lower bound of g^T x - lambda / 2 ||C dx||^2 - rest over each lane's set, a whole or clipped l2 ball,
+/// for up to kBlocks blocks of rows with the same C. A block's bits do not depend on the other.
 void coupledMinimum(const ProofNetwork&, const KernelTable&, std::span<CoupledRows>, Buffers&);
 
 }  // namespace bulwark::proof

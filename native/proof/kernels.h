@@ -42,18 +42,23 @@ struct SplitBox {
   double lower[kLanes], upper[kLanes];
 };
 
+/// The multipliers of a ReLU's own ball, and what it pays for later ones (payments.h).
+struct ReluBalls {
+  bool weighted;                       // the others are [feature][lane], not [lane], and payment is there
+  const double *lambda, *inverse;      // inverse is any number near 1 / lambda
+  const double* payment;               // m; null: 0 in all lanes
+  const double *stiff, *stiffInverse;  // at most lambda + m, and near its inverse; with payment
+};
+
 /// Rigorous minima of c relu(z) - v z + (lambda + m) / 2 (z - zhat)^2 - m / 2 (relu(z) - relu(zhat))^2 over
 /// boxes; see kernels.inl.
 struct ReluCall {
   int features;
   bool own;  // applies to lower, upper, zhat and reach
   const double* c;
-  double* v;                           // out
-  const float* const* slope;           // [lane][feature]
-  bool weighted;                       // the next five are [feature][lane], and payment is there
-  const double *lambda, *inverse;      // [lane]; inverse is any number near 1 / lambda
-  const double* payment;               // [lane], m; null: 0 in all lanes
-  const double *stiff, *stiffInverse;  // [lane], at most lambda + m, and near its inverse; with payment
+  double* v;                  // out
+  const float* const* slope;  // [lane][feature]
+  ReluBalls balls;
   const double *lower, *upper, *zhat, *reach;  // reach = max(|lower|, |upper|) + |zhat|
   const SplitBox* splits;                      // by feature; none where boxes are `own`
   int splitCount;

@@ -68,12 +68,12 @@ static void accumulate(int features, int part, const double* from, double* into,
 
 static void reluOf(const ReluCall& call) {
   for (int part = 0; part < kLanes; part += PROOF_WIDTH) {
-    if (call.weighted) {
+    if (call.balls.weighted) {
       (call.own ? relu<true, true, true> : relu<true, false, true>)(call, part);
     } else if (call.own) {
-      (call.payment ? relu<true, true, false> : relu<false, true, false>)(call, part);
+      (call.balls.payment ? relu<true, true, false> : relu<false, true, false>)(call, part);
     } else {
-      (call.payment ? relu<true, false, false> : relu<false, false, false>)(call, part);
+      (call.balls.payment ? relu<true, false, false> : relu<false, false, false>)(call, part);
     }
   }
 }

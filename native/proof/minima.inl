@@ -42,10 +42,10 @@ struct Balls {
 };
 
 template <bool pays>
-PROOF_INLINE Balls ballsAt(const ReluCall& call, int64_t at) {
-  if (!pays) return Balls{load(call.lambda + at), load(call.inverse + at), V{}, V{}, V{}};
-  return Balls{load(call.lambda + at), load(call.inverse + at), load(call.payment + at),
-               load(call.stiff + at), load(call.stiffInverse + at)};
+PROOF_INLINE Balls ballsAt(const ReluBalls& of, int64_t at) {
+  if (!pays) return Balls{load(of.lambda + at), load(of.inverse + at), V{}, V{}, V{}};
+  return Balls{load(of.lambda + at), load(of.inverse + at), load(of.payment + at), load(of.stiff + at),
+               load(of.stiffInverse + at)};
 }
 
 /// The piece z >= 0 of a neuron with c - v = tilt.
@@ -90,7 +90,7 @@ PROOF_INLINE V neuron(const Balls& balls, V c, V v, V zhat, double lower, double
 
 template <bool pays, bool own, bool weighted>
 static void relu(const ReluCall& call, int part) {
-  Balls balls = ballsAt<pays>(call, part);
+  Balls balls = ballsAt<pays>(call.balls, part);
   V total{}, totalMagnitude{};
   int split = 0;
   for (int begin = 0; begin < call.features; begin += kChunk) {
@@ -98,7 +98,7 @@ static void relu(const ReluCall& call, int part) {
     V sum{}, magnitude{};
     for (int i = begin; i < end; ++i) {
       const int64_t at = static_cast<int64_t>(i) * kLanes + part;
-      if (weighted) balls = ballsAt<pays>(call, at);
+      if (weighted) balls = ballsAt<pays>(call.balls, at);
       const V c = load(call.c + at);
       V slope;
       for (int lane = 0; lane < PROOF_WIDTH; ++lane) slope[lane] = call.slope[part + lane][i];
