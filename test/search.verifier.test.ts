@@ -1,5 +1,5 @@
 /** Method complete as users call it: agrees with attacks, is proven by certificates, keeps its limits. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type BoxClaim, CertificateChecker } from '../src/certificate/index.js';
 import { CertificateMaker, type RowEvidence } from '../src/certify/certificates.js';
 import { StageEvidence } from '../src/certify/evidence.js';
@@ -158,6 +158,37 @@ describe('limits', () => {
     records.length = 0;
     await certify(verifier, model, { images, labels }, { ...options, method: 'joint', onRecord });
     expect(records[0]).not.toHaveProperty('subproblems');
+  });
+
+  it('a campaign searches an image again on better boxes, within the same limits', async () => {
+    const model = linearNetwork(new Random(5), [60, 120, 120, 120, 5]);
+    const data = new Random(6).vector(60, 0, 1);
+    const labels = Int32Array.of((await verifier.predict(model, data))[0]);
+    const images = { data, count: 1, size: 60, start: 0, available: 1 };
+    const records: CertifyRecord[] = [];
+    const onRecord = (record: CertifyRecord): number => records.push(record);
+    const limits = { subproblems: 400, timeLimit: 1000 };
+    const bounds = vi.spyOn(verifier, 'bounds');
+    try {
+      const options = { norm: 'linf', eps: 0.5, method: 'complete', attack: false, onRecord } as const;
+      await certify(verifier, model, { images, labels }, { ...options, ...limits });
+      const asked = bounds.mock.calls.map(([, , call]) => call);
+      const rounds = asked.flatMap((call, i) =>
+        call.method === 'complete'
+          ? [{ ...call, found: bounds.mock.results[i].value as Promise<Bounds> }]
+          : [],
+      );
+      expect(rounds).toHaveLength(2);
+      const [first, second] = rounds;
+      const [before, after] = [await first.found, await second.found].map((found) => found.subproblems![0]);
+      expect(before).toBeLessThan(200);
+      expect(second).toMatchObject({ boxes: 'optimised', subproblems: limits.subproblems - before });
+      expect(first.boxes).toBeUndefined();
+      expect(second.timeLimit).toBeLessThan(first.timeLimit!);
+      expect(records).toMatchObject([{ limit: 'subproblems', subproblems: before + after }]);
+    } finally {
+      bounds.mockRestore();
+    }
   });
 
   it('leaves an image whose proven leaves find no room', async () => {

@@ -4,7 +4,7 @@ import type { Model } from '../model/index.js';
 import { type Norm, ball } from '../problem/region.js';
 import { margins } from '../problem/specification.js';
 import { type Verifier, argmax } from '../verify/verifier.js';
-import type { Assurance, Bounds, BoxEvidence } from '../verify/index.js';
+import type { Assurance, Bounds, BoxEvidence, CallOptions, MethodOptions } from '../verify/index.js';
 import { type CertificateMaker, writeCertificate } from './certificates.js';
 import { type ProvenRow, StageEvidence } from './evidence.js';
 import { decideByInputs } from './input-splits.js';
@@ -171,8 +171,16 @@ class Cascade {
   }
 
   #stage(images: readonly Progress[], stage: Stage): Promise<void> {
-    if (stage.kind === 'attack') return this.#attack(images, stage);
-    return stage.kind === 'bounds' ? this.#bounds(images, stage) : this.#inputs(images[0], stage);
+    switch (stage.kind) {
+      case 'attack':
+        return this.#attack(images, stage);
+      case 'bounds':
+        return this.#bounds(images, { ...stage.options, ...this.#call(stage) });
+      case 'search':
+        return this.#search(images[0], stage);
+      case 'inputs':
+        return this.#inputs(images[0], stage);
+    }
   }
 
   async #attack(images: readonly Progress[], stage: Stage & { kind: 'attack' }): Promise<void> {
@@ -187,13 +195,29 @@ class Cascade {
     });
   }
 
-  async #bounds(images: readonly Progress[], stage: Stage & { kind: 'bounds' }): Promise<void> {
+  /** Rounds share the image's time and subproblems. */
+  async #search(image: Progress, stage: Stage & { kind: 'search' }): Promise<void> {
+    const { signal, timeLimit } = this.#call(stage);
+    const { memory } = stage.limits;
+    const begin = performance.now();
+    let done = 0;
+    for (const { subproblems = Infinity, ...boxes } of stage.rounds) {
+      const spent = (performance.now() - begin) / 1000;
+      const most = Math.min(subproblems, stage.limits.subproblems - done);
+      const left = timeLimit > 0 ? Math.max(1e-3, timeLimit - spent) : 0;
+      const options = { method: 'complete', ...boxes, subproblems: most, memory } as const;
+      await this.#bounds([image], { ...options, signal, timeLimit: left });
+      if (image.search) image.search = { ...image.search, subproblems: (done += image.search.subproblems) };
+      if (image.verdict !== undefined || done >= stage.limits.subproblems) return;
+    }
+  }
+
+  async #bounds(images: readonly Progress[], options: MethodOptions & CallOptions): Promise<void> {
     const { assurance, certificates } = this.#options;
     const bounds = await this.#verifier.bounds(this.#model, this.#region(images), {
-      ...stage.options,
+      ...options,
       assurance,
       multipliers: certificates !== undefined,
-      ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,
     });

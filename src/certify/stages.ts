@@ -9,14 +9,30 @@ export type Stage = {
 } & (
   | { readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
   | { readonly kind: 'bounds'; readonly options: MethodOptions }
+  | { readonly kind: 'search'; readonly rounds: readonly SearchRound[]; readonly limits: SearchLimits }
   | { readonly kind: 'inputs'; readonly assurance: ProofLevel; readonly subproblems: number }
 );
+
+/** What all rounds of branch and bound may take together, and each may keep. */
+export type SearchLimits = Required<Pick<MethodOptions, 'subproblems' | 'memory'>>;
+
+/** Branch and bound from the root, on boxes of its own. */
+export interface SearchRound extends Pick<MethodOptions, 'boxes' | 'boxIterations'> {
+  /** After so many subproblems the next round begins; the last has all that are left. */
+  readonly subproblems?: number;
+}
+
+/**
+ * Better boxes cost as much as some hundred subproblems, and pay where a tree would be larger: they make it several
+ * times smaller. After the root, splits hardly move them.
+ */
+const rounds: readonly SearchRound[] = [{ subproblems: 32 }, { boxes: 'optimised', boxIterations: 5 }];
 
 export interface StageOptions {
   method: Method;
   attack: boolean;
   /** Of branch and bound. */
-  limits: Required<Pick<MethodOptions, 'subproblems' | 'memory'>>;
+  limits: SearchLimits;
   /** Where branch and bound is to split inputs, not ReLUs: what it proves. */
   inputs?: ProofLevel;
 }
@@ -24,9 +40,9 @@ export interface StageOptions {
 /**
  * The cascade, cheapest first. The cheap bound is the first evaluation of `joint`, at CROWN's slopes: rows
  * that it proves leave before any ascent. `joint` is followed by joint on optimised boxes. `complete` follows joint
- * on cheap boxes by a stronger attack and by branch and bound: a split gains more than better boxes
- * for the same time, and proves what weights per neuron would in as much of it. Any other method stands alone, so
- * that its figures are its own.
+ * on cheap boxes by a stronger attack and by branch and bound: a few splits gain more than better boxes
+ * for the same time, and prove what weights per neuron would in as much of it; what they leave is searched again on
+ * better boxes. Any other method stands alone, so that its figures are its own.
  */
 export function stagesFor({ method, attack, limits, inputs }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
@@ -57,7 +73,7 @@ export function stagesFor({ method, attack, limits, inputs }: StageOptions): rea
     if (inputs) {
       stages.push({ name, kind: 'inputs', alone: true, assurance: inputs, subproblems: limits.subproblems });
     } else {
-      stages.push({ name, kind: 'bounds', alone: true, options: { method, ...limits } });
+      stages.push({ name, kind: 'search', alone: true, rounds, limits });
     }
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });
