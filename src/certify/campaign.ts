@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import type { Norm } from '../problem/region.js';
+import { decidesByInputs } from '../verify/input-decision.js';
 import {
   type Assurance,
   type Method,
@@ -12,7 +13,6 @@ import {
   resolveSearchLimits,
   seconds,
 } from '../verify/options.js';
-import { mostInputsToSplit } from '../vnnlib/input-split.js';
 import type { Verifier } from '../verify/verifier.js';
 import { CertificateMaker } from './certificates.js';
 import { type CascadeOptions, type Chunk, settleChunk } from './cascade.js';
@@ -96,8 +96,8 @@ export async function certify(
   const { subproblems, memory } = resolveSearchLimits(options);
   check(model, data, options);
   // What is proven by splitting inputs has no certificates, and is never only believed.
-  const few = options.norm === 'linf' && model.inputSize <= mostInputsToSplit && !options.certificates;
-  const inputs = few && assurance !== 'none' ? assurance : undefined;
+  const byInputs = !options.certificates && decidesByInputs(model, options.norm, assurance);
+  const inputs = byInputs ? assurance : undefined;
   const settings = runSettings(verifier, model, data, {
     ...options,
     method,

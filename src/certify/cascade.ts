@@ -3,11 +3,11 @@ import { BulwarkError, CertificateError, NativeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { type Norm, ball } from '../problem/region.js';
 import { margins } from '../problem/specification.js';
+import { decideByInputs } from '../verify/input-decision.js';
 import { type Verifier, argmax } from '../verify/verifier.js';
 import type { Assurance, Bounds, BoxEvidence, CallOptions, MethodOptions } from '../verify/index.js';
 import { type CertificateMaker, writeCertificate } from './certificates.js';
 import { type ProvenRow, StageEvidence } from './evidence.js';
-import { decideByInputs } from './input-splits.js';
 import type { CertifyRecord, Verdict } from './record.js';
 import type { Stage } from './stages.js';
 
@@ -233,23 +233,22 @@ class Cascade {
 
   async #inputs(image: Progress, stage: Stage & { kind: 'inputs' }): Promise<void> {
     const { signal, timeLimit } = this.#call(stage);
-    const { lower, margin, subproblems, limit } = await decideByInputs(
+    const { lower, counterexample, subproblems, limit } = await decideByInputs(
       {
         verifier: this.#verifier,
         model: this.#model,
         assurance: stage.assurance,
-        seed: 0,
         signal,
         deadline: timeLimit > 0 ? performance.now() + 1000 * timeLimit : Infinity,
       },
       this.#region([image]),
-      image.label,
+      margins(image.label).resolve(1, this.#model.outputSize),
       stage.subproblems,
     );
     image.search = { subproblems, limit };
-    if (margin !== undefined) {
-      image.attackMargin = Math.min(image.attackMargin ?? Infinity, margin);
-      if (margin < 0) image.verdict = 'falsified';
+    if (counterexample) {
+      image.attackMargin = Math.min(image.attackMargin ?? Infinity, counterexample.margin);
+      image.verdict = 'falsified';
     }
     if (lower) this.#raise(image, lower);
     if (limit === 'time') image.verdict ??= 'timeout';

@@ -1,5 +1,4 @@
-import type { ProofLevel } from '../vnnlib/index.js';
-import type { AttackOptions, Method, MethodOptions } from '../verify/options.js';
+import type { AttackOptions, Method, MethodOptions, ProofLevel } from '../verify/options.js';
 
 /** One attempt to settle an image: an attack or a bound. */
 export type Stage = {

@@ -4,8 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AbortError, BulwarkError } from '../errors.js';
 import { type Model, loadModel } from '../model/index.js';
+import type { ProofLevel } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
-import { type Answer, type ProofLevel, decide, loadVnnLib } from '../vnnlib/index.js';
+import { type Answer, decide, loadVnnLib } from '../vnnlib/index.js';
 import {
   type Instance,
   type Result,

@@ -2,7 +2,8 @@ import { type Command, Option } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { AbortError, DataError } from '../errors.js';
 import { loadModel } from '../model/index.js';
-import { type Answer, type ProofLevel, decide, formatWitness, loadVnnLib } from '../vnnlib/index.js';
+import type { ProofLevel } from '../verify/options.js';
+import { type Answer, decide, formatWitness, loadVnnLib } from '../vnnlib/index.js';
 import { type DeviceOptions, addDeviceOptions, nonNegative, whole, withVerifier } from './options.js';
 
 interface VnnLibOptions extends DeviceOptions {

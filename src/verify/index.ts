@@ -17,6 +17,7 @@ export type {
   CallOptions,
   Method,
   MethodOptions,
+  ProofLevel,
 } from './options.js';
 export type { Radii, RadiusOptions } from './radius.js';
 export {

@@ -13,7 +13,10 @@ import type { Specification } from '../problem/specification.js';
 /**
  * Restrictions of the one dual; `'lip'` is the product of norms, `'weighted'` is joint followed by an ascent with
  * ball multipliers per neuron (l2 balls, assurance `'real'` or `'float32'`, bounds only), `'complete'` is joint
- * followed by branch and bound on the rows that it leaves open.
+ * followed by branch and bound on the rows that it leaves open. `Verifier.bounds` then splits ReLUs, whatever the
+ * region: each row has a bound of its own. Who only has to decide whether all rows are positive, `radius` and
+ * `certify`, splits the inputs instead where these are few; that proves all rows together, or finds a
+ * counterexample, for which bounds have no place.
  */
 export type Method = NativeMethod | 'complete';
 /** How the pre-activation boxes of the layers before the last are made. */
@@ -26,6 +29,8 @@ export type Boxes = NativeBoxes;
  *   without fused multiply-add.
  */
 export type Assurance = NativeAssurance;
+/** What something is proven of; see {@link Assurance}. */
+export type ProofLevel = Exclude<Assurance, 'none'>;
 
 export const assurances: readonly Assurance[] = ['none', 'real', 'float32'];
 export const methods: readonly Method[] = [

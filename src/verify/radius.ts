@@ -1,15 +1,27 @@
 import type { NativeRows } from '../binding.js';
-import { type BallOptions, type Norm, type Vectors, ball, packVectors } from '../problem/region.js';
+import {
+  type BallOptions,
+  type Norm,
+  type Region,
+  type Vectors,
+  ball,
+  packVectors,
+} from '../problem/region.js';
+import { sumUp } from '../problem/rounding.js';
 import { type Specification, forImages } from '../problem/specification.js';
 import type { Model } from '../model/index.js';
 import { lowerRadius, upperRadius } from './closed-form.js';
+import { secondsLeft, timeLimit } from './deadline.js';
+import { decideByInputs, decidesByInputs } from './input-decision.js';
 import {
   type BoundsOptions,
   type CallOptions,
   type Method,
   type MethodOptions,
+  type ProofLevel,
   oneOf,
   positive,
+  resolveSearchOptions,
   seconds,
 } from './options.js';
 import type { Bounds, Verifier } from './verifier.js';
@@ -30,7 +42,10 @@ export interface RadiusOptions extends MethodOptions, CallOptions {
 export interface Radii {
   /** `[images]` largest radius proven: every row is positive on the ball. 0 where a row is not positive at the centre. */
   readonly lower: Float64Array;
-  /** `[images]` a radius at which some row is not positive, from the affine upper bounds; Infinity where none is known. */
+  /**
+   * `[images]` a radius at which some row is not positive, from the affine upper bounds or a counterexample;
+   * Infinity where none is known.
+   */
   readonly upper: Float64Array;
   /** `[images]` bounds computed for each. */
   readonly evaluations: Int32Array;
@@ -49,6 +64,9 @@ const growth = 4;
  * The closed forms of Theorem 3.1 / B.4, applied to CROWN's affine bounds on growing domains, open the
  * bracket: `r_LB` is within reach, `r_UB` is not. Bisection with the chosen method closes it, each step with
  * the closed form of its own affine bounds too. Only what is proven at the assurance asked for counts.
+ *
+ * Method complete only has to decide each ball: where inputs are few and balls are l-infinity ones, it bisects the
+ * inputs, and a counterexample ends a step at once. Without assurance it splits ReLUs.
  *
  * @param center one or several inputs.
  * @throws as `Verifier.bounds`.
@@ -75,6 +93,8 @@ class RadiusSearch {
   readonly #max: number;
   readonly #deadline: number;
   readonly #closedForm: boolean;
+  /** Where balls are decided by splits of inputs: what that proves, and most boxes for each. */
+  readonly #inputs: { readonly assurance: ProofLevel; readonly most: number } | undefined;
   /** Proven radius, smallest radius that was tried in vain, and smallest radius known to be wrong. */
   readonly #proven: Float64Array;
   readonly #failed: Float64Array;
@@ -92,6 +112,10 @@ class RadiusSearch {
     const limit = seconds('timeLimit', options.timeLimit ?? 0);
     this.#deadline = limit > 0 ? performance.now() + 1000 * limit : Infinity;
     this.#closedForm = aboveCrown.includes(options.method ?? 'joint');
+    if (options.method === 'complete') {
+      const { assurance, subproblems } = resolveSearchOptions(options, options.norm);
+      if (decidesByInputs(model, options.norm, assurance)) this.#inputs = { assurance, most: subproblems };
+    }
     this.#centers = Array.from({ length: count }, (_, i) => data.subarray(i * size, (i + 1) * size));
     this.#rows = options.specification.resolve(count, model.outputSize);
     this.#proven = new Float64Array(count);
@@ -132,11 +156,14 @@ class RadiusSearch {
         const ceiling = Math.min(this.#failed[image], this.#refuted[image]);
         return ceiling < Infinity ? (proven + ceiling) / 2 : Math.min(this.#max, Math.max(first, 2 * proven));
       });
-      await this.#evaluate(images, radii, {
-        ...this.#options,
-        coefficients: this.#closedForm,
-        upper: false,
-      });
+      if (this.#inputs) await this.#decide(images, radii, this.#inputs);
+      else {
+        await this.#evaluate(images, radii, {
+          ...this.#options,
+          coefficients: this.#closedForm,
+          upper: false,
+        });
+      }
     }
   }
 
@@ -156,7 +183,7 @@ class RadiusSearch {
   }
 
   #timeLeft(): boolean {
-    return performance.now() < this.#deadline;
+    return secondsLeft({ deadline: this.#deadline }) > 0;
   }
 
   async #checkCenters(): Promise<void> {
@@ -179,24 +206,56 @@ class RadiusSearch {
     radii: number[],
     method: Omit<BoundsOptions, 'specification'>,
   ): Promise<void> {
-    const { norm, clip, signal, onProgress } = this.#options;
-    const centers = images.map((image) => this.#centers[image]);
-    const region = ball(norm, centers, radii, clip ? { clip } : {});
-    const timeLimit =
-      this.#deadline === Infinity ? 0 : Math.max(1e-3, (this.#deadline - performance.now()) / 1000);
-    const bounds = await this.#verifier.bounds(this.#model, region, {
+    const bounds = await this.#verifier.bounds(this.#model, this.#balls(images, radii), {
       ...method,
       specification: forImages(this.#rows, images, this.#model.outputSize),
       stopWhenProven: true,
-      timeLimit,
-      signal,
+      timeLimit: timeLimit({ deadline: this.#deadline }),
+      signal: this.#options.signal,
       onProgress: undefined,
     });
     images.forEach((image, index) => {
       this.#evaluations[image] += 1;
       this.#learn(image, bounds, index, radii[index]);
     });
-    onProgress?.(this.#proven.length - this.#undecided().length, this.#proven.length);
+    this.#report();
+  }
+
+  #balls(images: readonly number[], radii: number[]): Region {
+    const { norm, clip } = this.#options;
+    const centers = images.map((image) => this.#centers[image]);
+    return ball(norm, centers, radii, clip ? { clip } : {});
+  }
+
+  #report(): void {
+    this.#options.onProgress?.(this.#proven.length - this.#undecided().length, this.#proven.length);
+  }
+
+  async #decide(
+    images: readonly number[],
+    radii: readonly number[],
+    { assurance, most }: { assurance: ProofLevel; most: number },
+  ): Promise<void> {
+    const { signal } = this.#options;
+    const search = {
+      verifier: this.#verifier,
+      model: this.#model,
+      assurance,
+      signal,
+      deadline: this.#deadline,
+    };
+    for (const [index, image] of images.entries()) {
+      if (!this.#timeLeft()) return;
+      const radius = radii[index];
+      const rows = forImages(this.#rows, [image], this.#model.outputSize).resolve(1, this.#model.outputSize);
+      const found = await decideByInputs(search, this.#balls([image], [radius]), rows, most);
+      this.#evaluations[image] += 1;
+      if (found.lower) this.#proven[image] = radius;
+      else if (found.counterexample) {
+        this.#refuted[image] = Math.min(radius, distance(found.counterexample.x, this.#centers[image]));
+      } else this.#failed[image] = radius;
+      this.#report();
+    }
   }
 
   /** Takes what bounds on the ball of this radius say about the image: proven there, or how far inside. */
@@ -226,4 +285,12 @@ class RadiusSearch {
       this.#proven[image] = Math.max(this.#proven[image], nearest);
     }
   }
+}
+
+/** At least the l-infinity distance of x from the centre. */
+function distance(x: Float64Array, center: Float64Array): number {
+  return x.reduce(
+    (greatest, value, i) => Math.max(greatest, sumUp(value, -center[i]), sumUp(center[i], -value)),
+    0,
+  );
 }

@@ -1,9 +1,10 @@
 import { ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import type { VnnLib } from '../problem/vnnlib/index.js';
+import type { ProofLevel } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
 import { solve } from './solve.js';
-import type { Answer, ProofLevel, Solver } from './solver.js';
+import type { Answer, Solver } from './solver.js';
 import { replay } from './witness.js';
 
 export interface DecideOptions {

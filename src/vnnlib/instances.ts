@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, open, readFile, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DataError, InvalidArgumentError } from '../errors.js';
-import type { ProofLevel } from './solver.js';
+import type { ProofLevel } from '../verify/options.js';
 
 /** One line of `instances.csv`: files as written there, relative to its folder. */
 export interface Instance {

@@ -1,6 +1,6 @@
 import type { Problem } from '../problem/problem.js';
+import { InputSplitter, hasFewInputs } from '../verify/input-split.js';
 import { attackSingleRows, descend, randomStarts } from './descent.js';
-import { InputSplitter, mostInputsToSplit } from './input-split.js';
 import { type Effort, type OpenProblem, boundRows, searchRows } from './relu-split.js';
 import { type Answer, type Counterexample, type Search, type Solver, secondsLeft } from './solver.js';
 
@@ -39,7 +39,7 @@ export const solve: Solver = async (verifier, model, problems, options) => {
   const search: Search = { ...options, verifier, model };
   const found = await attack(search, problems, quickAttack, options.seed);
   if (found) return { verdict: 'sat', counterexample: found };
-  const inputs = model.inputSize <= mostInputsToSplit ? new InputSplitter(search, problems) : undefined;
+  const inputs = hasFewInputs(model) ? new InputSplitter(search, problems) : undefined;
   if (inputs && model.inputSize <= fewInputs) return inputs.run();
   const begin = performance.now();
   let open: OpenProblem[] = await boundRows(

@@ -1,8 +1,11 @@
 /** What a solver of problems is given and what it answers. */
 import type { Model } from '../model/index.js';
 import type { Problem } from '../problem/problem.js';
-import type { Assurance } from '../verify/options.js';
+import type { Deadline } from '../verify/deadline.js';
+import type { ProofLevel } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
+
+export { secondsLeft, timeLimit } from '../verify/deadline.js';
 
 /** A counterexample: an input, and the model's output there in float64. */
 export interface Counterexample {
@@ -18,13 +21,9 @@ export type Answer =
   | { readonly verdict: 'unsat' | 'unknown' | 'timeout' }
   | { readonly verdict: 'sat'; readonly counterexample: Counterexample };
 
-/** What an answer of `unsat` is proven of; see {@link Assurance}. */
-export type ProofLevel = Exclude<Assurance, 'none'>;
-
-export interface SolveOptions {
+export interface SolveOptions extends Deadline {
+  /** What an answer of `unsat` is proven of. */
   assurance: ProofLevel;
-  /** On the clock of `performance.now()`, in milliseconds. */
-  deadline: number;
   /** Stops native work within 100 ms; the call then rejects with AbortError. */
   signal?: AbortSignal;
   /** Random starts of attacks are a function of it. */
@@ -48,15 +47,4 @@ export type Solver = (
 export interface Search extends SolveOptions {
   readonly verifier: Verifier;
   readonly model: Model;
-}
-
-/** Seconds to the deadline; 0 or less when it has passed. */
-export function secondsLeft({ deadline }: Pick<SolveOptions, 'deadline'>): number {
-  return (deadline - performance.now()) / 1000;
-}
-
-/** The rest of the time as an option of a native call, where 0 means no limit. */
-export function timeLimit(options: Pick<SolveOptions, 'deadline'>): number {
-  const seconds = secondsLeft(options);
-  return Number.isFinite(seconds) ? Math.max(seconds, 1e-3) : 0;
 }
