@@ -7,18 +7,21 @@
 #   build       the self-test
 #   gpu         whether a GPU answers
 #   kernels     every case that runs on a GPU
+#   cublas      what goes through NVIDIA's library of products instead, where the system has it
 #   bench       the table: kernels beside the device's ceilings, whole bounds, with graphs and without
 #   memcheck, racecheck, synccheck, initcheck
 #               kernels again under compute-sanitizer: bad accesses, races, barriers, reads of what nobody wrote
 #   everything  every case on the CPU, on the emulation and on the GPU
-# Ends with a line for each part, and what was left out and why; the exit code counts parts that failed. All of
-# it also goes to gpu-report.txt in the folder, or in $OUT where that is set.
+# Ends with a line for each part, and what was left out and why; the exit code counts parts that failed. Where no
+# GPU answers, the parts that are about one are left out, the last line says so, and the exit code is not 0,
+# whatever was asked but tools and build. All of it also goes to gpu-report.txt in the folder, or in $OUT where
+# that is set.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 folder=${1:-build/gpu}
 shift $(($# > 0 ? 1 : 0))
 wanted=("$@")
-known=(tools build gpu kernels bench memcheck racecheck synccheck initcheck everything)
+known=(tools build gpu kernels cublas bench memcheck racecheck synccheck initcheck everything)
 for part in ${wanted[@]+"${wanted[@]}"}; do
   if [[ " ${known[*]} " != *" $part "* ]]; then
     echo "no part is called $part; there are: ${known[*]}" >&2
@@ -55,6 +58,7 @@ part() {
 }
 finish() {
   printf '%s\n' "=== in all" ${verdicts[@]+"${verdicts[@]}"}
+  [ -z "${absent-}" ] || echo "NOTHING WAS PROVEN OR TIMED ON A GPU: $absent"
   exec >/dev/null 2>&1
   wait "$report" # has written all of it
   exit "$failed"
@@ -90,12 +94,15 @@ build() {
     cmake --build "$folder" --parallel "$(nproc)"
 }
 
-# Without a GPU every case of it is skipped, which would look like success.
+# Without a GPU every case of it is skipped, which would look like success. `absent`: why there is none.
 answers() {
   local cases
   cases=$("$folder/selftest" --seed 1 "copy [cuda]")
   echo "$cases"
-  grep -q '^ok .*\[cuda\]' <<<"$cases"
+  grep -q '^ok .*\[cuda\]' <<<"$cases" && return
+  absent=$(sed -n 's/^skip [^:]*: //p' <<<"$cases" | head -n 1)
+  absent=${absent:-its first case failed, see above}
+  return 1
 }
 
 # `filter [cuda]` ends the name of at least one case each: a filter that meets none fails.
@@ -126,8 +133,26 @@ if [ ! -x "$folder/selftest" ]; then
   failed=1
   finish
 fi
-part gpu answers
+if asked gpu; then
+  part gpu answers
+elif ! answers >/dev/null; then
+  failed=$((failed + 1))
+fi
+if [ -n "${absent-}" ]; then
+  for each in kernels cublas bench memcheck racecheck synccheck initcheck; do
+    asked "$each" && leftOut "$each" "$absent"
+  done
+  part everything "$folder/selftest" --seed 1
+  finish
+fi
 part kernels "$folder/selftest" --seed 1 "[cuda]"
+if asked cublas; then
+  if absence=$("$folder/selftest" --seed 1 "linear [cublas]" | sed -n 's/^skip [^:]*: //p') && [ -n "$absence" ]; then
+    leftOut cublas "$absence"
+  else
+    part cublas "$folder/selftest" --seed 1 "[cublas]"
+  fi
+fi
 part bench "$folder/selftest" --bench
 kernels=(reluDual reluAscend "inputDual, clipped l2 ball" "inputDual, clipped l1 ball" "inputDual, whole balls"
   gather units norm2 ballBox "pack, unpack, fill" "attack: projected descent" "scale and index"

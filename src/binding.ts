@@ -427,7 +427,8 @@ export interface NativeDevice {
 
 export interface NativeBinding {
   createNetwork(nodes: readonly GraphNode[]): NativeNetwork;
-  createEngine(options: { threads: number; device: 'cpu' | 'cuda' }): NativeEngine;
+  /** `cublas`: on CUDA, dense products by this file's cuBLAS, or (empty) by the system's. */
+  createEngine(options: { threads: number; device: 'cpu' | 'cuda'; cublas?: string }): NativeEngine;
   createInputSearch(
     network: NativeNetwork,
     problems: readonly NativeProblem[],

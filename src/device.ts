@@ -1,22 +1,32 @@
 /** Which of the devices that the addon finds is meant. */
 import type { NativeBinding } from './binding.js';
-import { DeviceError } from './errors.js';
+import { DeviceError, InvalidArgumentError } from './errors.js';
 
 export type DeviceKind = 'cpu' | 'cuda';
 
 /**
  * `'auto'` is a CUDA device where there is one, else the CPU.
  *
- * @throws DeviceError if `'cuda'` is asked for and there is none.
+ * @param cublas whether cuBLAS is asked for, which needs a CUDA device.
+ * @throws InvalidArgumentError if `cublas` is asked for on the CPU.
+ * @throws DeviceError if `'cuda'` or `cublas` is asked for and there is no CUDA device.
  */
-export function chooseDevice(wanted: DeviceKind | 'auto', binding: NativeBinding): DeviceKind {
-  if (wanted === 'cpu') return 'cpu';
+export function chooseDevice(
+  wanted: DeviceKind | 'auto',
+  binding: NativeBinding,
+  cublas = false,
+): DeviceKind {
+  if (wanted === 'cpu') {
+    if (!cublas) return 'cpu';
+    throw new InvalidArgumentError("cublas is asked for on device 'cpu', expected device 'cuda' or 'auto'");
+  }
   const devices = binding.devices();
   const cuda = devices.some(({ kind }) => kind === 'cuda');
-  if (wanted === 'cuda' && !cuda) {
+  if (!cuda && (wanted === 'cuda' || cublas)) {
     const there = devices.map(({ kind, name }) => `${kind} (${name})`).join(', ');
     throw new DeviceError(
-      `device is 'cuda', but there is no CUDA device here (${binding.cudaAbsence()}); there is: ${there}`,
+      `${cublas ? 'cublas is asked for' : "device is 'cuda'"}, but there is no CUDA device here ` +
+        `(${binding.cudaAbsence()}); there is: ${there}`,
     );
   }
   return cuda ? 'cuda' : 'cpu';

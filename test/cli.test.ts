@@ -261,6 +261,8 @@ describe('exit codes', () => {
       [[...certify, '--start', '1.5'], /'1.5', expected a whole number/],
       [[...certify, '--threads', '0'], /threads is 0/],
       [[...certify, '--device', 'cuda'], /device is 'cuda', but there is no CUDA device/],
+      [[...certify, '--cublas'], /cublas is asked for, but there is no CUDA device/],
+      [[...certify, '--cublas', '--device', 'cpu'], /cublas is asked for on device 'cpu'/],
       [[...certify, '--mean', '0.5'], /--mean and --std go together/],
       [[...certify, '--mean', '0.5', '--std', '0'], /std is 0/],
       [[...certify, '--frobnicate'], /unknown option '--frobnicate'/],

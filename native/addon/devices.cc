@@ -1,20 +1,34 @@
 #include "addon/devices.h"
 
+#include <map>
 #include <mutex>
 
 #include "kernels/cuda.h"
 
 namespace bulwark::addon {
 
-std::shared_ptr<Device> deviceOf(const std::string& kind) {
+namespace {
+
+/// What is open already, else what `open` opens.
+template <typename Open>
+std::shared_ptr<Device> shared(std::weak_ptr<Device>& opened, Open open) {
+  std::shared_ptr<Device> device = opened.lock();
+  if (!device) opened = device = open();
+  return device;
+}
+
+}  // namespace
+
+std::shared_ptr<Device> deviceOf(const std::string& kind, const std::optional<std::string>& cublas) {
   if (kind == "cpu") return cpuDevice();
   if (kind != "cuda") throw DeviceError("device '" + kind + "' is not available; expected 'cpu' or 'cuda'");
   static std::mutex mutex;
-  static std::weak_ptr<Device> opened;
+  static std::weak_ptr<Device> gpu;
+  static std::map<std::string, std::weak_ptr<Device>> withLibrary;  // by its file
   const std::lock_guard lock(mutex);
-  std::shared_ptr<Device> device = opened.lock();
-  if (!device) opened = device = BULWARK_CUDA::openDevice();
-  return device;
+  const auto plain = shared(gpu, [] { return BULWARK_CUDA::openDevice(); });
+  if (!cublas) return plain;
+  return shared(withLibrary[*cublas], [&] { return BULWARK_CUDA::withCublas(plain, *cublas); });
 }
 
 Napi::Value devices(const Napi::CallbackInfo& info) {

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kernels/device.h"
@@ -11,8 +12,9 @@
 namespace bulwark::addon {
 
 /// "cpu" or "cuda". Engines and arithmetics of one process share a GPU's memory and the plans that lie there.
-/// Throws DeviceError where there is none.
-std::shared_ptr<Device> deviceOf(const std::string& kind);
+/// `cublas`: on the GPU, dense products are made by this file's cuBLAS, or (empty) the system's. Throws
+/// DeviceError where there is no such device or library.
+std::shared_ptr<Device> deviceOf(const std::string& kind, const std::optional<std::string>& cublas = {});
 
 // devices(): NativeDevice[]
 Napi::Value devices(const Napi::CallbackInfo& info);

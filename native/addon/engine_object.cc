@@ -1,6 +1,8 @@
 #include "addon/engine_object.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <thread>
 
 #include "addon/arguments.h"
@@ -13,8 +15,10 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
   const Fields fields(objectArgument(info, 0, "options"), "options");
   int threads = fields.integer("threads", 0);
   if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::optional<std::string> cublas;
+  if (fields.has("cublas")) cublas = fields.text("cublas");
   try {
-    engine_ = std::make_shared<Engine>(threads, deviceOf(fields.text("device")));
+    engine_ = std::make_shared<Engine>(threads, deviceOf(fields.text("device"), cublas));
   } catch (const DeviceError& error) {
     throw codedError(info.Env(), "ERR_DEVICE", error.what());
   }

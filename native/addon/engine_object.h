@@ -1,4 +1,5 @@
-// `createEngine({threads, device}): NativeEngine`: threads and device, and the calls that run on them.
+// `createEngine({threads, device, cublas}): NativeEngine`: threads and device, and the calls that run on
+// them.
 #pragma once
 
 #include <napi.h>

@@ -36,6 +36,13 @@ DeviceList devices();
 /// Throws DeviceError where there is no device.
 std::shared_ptr<Device> openDevice(size_t budget = 0, size_t grain = size_t{256} << 20, bool graphs = true);
 
+/// The same GPU, memory and graphs, but products of linear operators are made by NVIDIA's cuBLAS: of the
+/// library in `file`, or (empty) of the system's, version 13, 12 or 11. In float32 without tensor cores'
+/// shorter numbers, but in an order of sums that may depend on the number of rows: a row's last bits are then
+/// no longer the same whatever shares its batch. Throws DeviceError for a device without CUDA, and where
+/// there is no such library, with what was looked for.
+std::shared_ptr<Device> withCublas(const std::shared_ptr<Device>& device, const std::string& file = "");
+
 /// Floating point operations per second of float32 multiply-adds that wait for nothing but each other,
 /// measured on `blocks` thread blocks of 256 threads: what no kernel of this device can exceed.
 double multiplyAddCeiling(int blocks = 4096, int steps = 4096);

@@ -163,12 +163,15 @@ void run(Context& context, Backend& backend, const Case& test) {
   checkBias(context, backend, test, *plan);
 }
 
-const Test linearTest("linear", [](Context& context, Backend& backend) {
-  for (const int in : {1, 7, 33, 1000})
-    for (const int out : {1, 3, 10, 33}) run(context, backend, linear(context.random, in, out));
-  run(context, backend, linear(context.random, 33, 1000));
-  run(context, backend, linear(context.random, 431, 257));
-});
+const Test linearTest(
+    "linear",
+    [](Context& context, Backend& backend) {
+      for (const int in : {1, 7, 33, 1000})
+        for (const int out : {1, 3, 10, 33}) run(context, backend, linear(context.random, in, out));
+      run(context, backend, linear(context.random, 33, 1000));
+      run(context, backend, linear(context.random, 431, 257));
+    },
+    Products::ownAndCublas);
 
 const Test convTest("conv", [](Context& context, Backend& backend) {
   Random& random = context.random;

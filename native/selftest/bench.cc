@@ -119,6 +119,12 @@ int runBench() {
   BenchScale whole = deviceScale();
   whole.kernels = false;
   benchDevice(*cuda::openDevice(0, size_t{256} << 20, false), threads, whole, peak, stdout);
+  std::printf("--- GPU, products of linear operators by cuBLAS ---\n");
+  try {
+    benchDevice(*cuda::withCublas(cuda::openDevice()), threads, whole, peak, stdout);
+  } catch (const DeviceError& error) {
+    std::printf("%s\n", error.what());
+  }
   return 0;
 }
 

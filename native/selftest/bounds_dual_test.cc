@@ -36,39 +36,43 @@ void eachCase(Random& random, Check check) {
   }
 }
 
-const Test valueTest("dual: the engine's value is the reference's", [](Context& context, Backend& backend) {
-  Random& random = context.random;
-  eachCase(random, [&](const Case& each) {
-    const bool balls = each.region.kind != InputKind::box || each.preset.boundless;
-    const ReadyImages ready(each.network, backend, each.region, balls);
-    const int target = static_cast<int>(each.network.nodes.size()) - 1;
-    ReadyRows rows(random, ready.images, backend, 2, each.preset);
-    const std::vector<float> nominal = ready.images.nominal(backend, target);
-    std::vector<double> value;
-    for (int step = 0; step < 4; ++step) {
-      rows.evaluate(value);
-      for (const int row : {0, 1, rows.batch.rows() - 1}) {
-        const int image = rows.image[row];
-        const DualProblem problem = problemOf(ready.images, backend, each.region, image, target, rows.c[row],
-                                              each.preset, rows.batch.relus());
-        const DualValue wanted = evaluateDual(problem, pointOf(rows.batch.multipliers({row})[0]));
-        double bound = value[row], scale = wanted.magnitude;
-        for (size_t j = 0; j < rows.c[row].size(); ++j) {
-          const double term = rows.c[row][j] * nominal[image * rows.c[row].size() + j];
-          bound += term;
-          scale += std::abs(term);
+const Test valueTest(
+    "dual: the engine's value is the reference's",
+    [](Context& context, Backend& backend) {
+      Random& random = context.random;
+      eachCase(random, [&](const Case& each) {
+        const bool balls = each.region.kind != InputKind::box || each.preset.boundless;
+        const ReadyImages ready(each.network, backend, each.region, balls);
+        const int target = static_cast<int>(each.network.nodes.size()) - 1;
+        ReadyRows rows(random, ready.images, backend, 2, each.preset);
+        const std::vector<float> nominal = ready.images.nominal(backend, target);
+        std::vector<double> value;
+        for (int step = 0; step < 4; ++step) {
+          rows.evaluate(value);
+          for (const int row : {0, 1, rows.batch.rows() - 1}) {
+            const int image = rows.image[row];
+            const DualProblem problem = problemOf(ready.images, backend, each.region, image, target,
+                                                  rows.c[row], each.preset, rows.batch.relus());
+            const DualValue wanted = evaluateDual(problem, pointOf(rows.batch.multipliers({row})[0]));
+            double bound = value[row], scale = wanted.magnitude;
+            for (size_t j = 0; j < rows.c[row].size(); ++j) {
+              const double term = rows.c[row][j] * nominal[image * rows.c[row].size() + j];
+              bound += term;
+              scale += std::abs(term);
+            }
+            if (!(wanted.bound > -std::numeric_limits<double>::infinity())) {
+              context.check(!(bound > -1e30),
+                            each.name + ": says something where the reference says nothing");
+              continue;
+            }
+            context.error(each.name + ", step " + std::to_string(step), std::abs(bound - wanted.bound),
+                          kTolerance * scale);
+          }
+          ascendOnce(rows);
         }
-        if (!(wanted.bound > -std::numeric_limits<double>::infinity())) {
-          context.check(!(bound > -1e30), each.name + ": says something where the reference says nothing");
-          continue;
-        }
-        context.error(each.name + ", step " + std::to_string(step), std::abs(bound - wanted.bound),
-                      kTolerance * scale);
-      }
-      ascendOnce(rows);
-    }
-  });
-});
+      });
+    },
+    Products::ownAndCublas);
 
 /// +1 or -1 where D rises or falls along this slope on both sides of the point; 0 at its top and where the
 /// two sides differ too little to tell.

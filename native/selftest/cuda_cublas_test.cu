@@ -1,12 +1,14 @@
 // What is asked of cuBLAS: with a stand-in for it, which knows no more than its definition, everywhere; with
 // the library where there is a GPU and it.
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "kernels/cuda.h"
 #include "kernels/cuda/cublas.h"
 #include "selftest/batch.h"
+#include "selftest/cublas_stand_in.h"
 #include "selftest/harness.h"
 
 namespace bulwark::selftest {
@@ -16,62 +18,6 @@ using namespace bulwark::BULWARK_CUDA;
 
 #define BULWARK_TEXT(name) #name
 #define BULWARK_NAME(name) BULWARK_TEXT(name)
-
-/// One entry a thread; matrices by columns, as BLAS has them.
-__global__ void product(int opA, int opB, int m, int k, float alpha, const float* a, int rowsA,
-                        long long strideA, const float* b, int rowsB, long long strideB, float beta, float* c,
-                        int rowsC, long long strideC) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  const int j = static_cast<int>(blockIdx.y), batch = static_cast<int>(blockIdx.z);
-  if (i >= m) return;
-  a += batch * strideA;
-  b += batch * strideB;
-  float sum = 0;
-  for (int l = 0; l < k; ++l) {
-    const float left =
-        opA ? a[i * static_cast<long long>(rowsA) + l] : a[l * static_cast<long long>(rowsA) + i];
-    const float right =
-        opB ? b[l * static_cast<long long>(rowsB) + j] : b[j * static_cast<long long>(rowsB) + l];
-    sum = fmaf(left, right, sum);
-  }
-  float& out = c[batch * strideC + j * static_cast<long long>(rowsC) + i];
-  out = beta == 0 ? alpha * sum : alpha * sum + beta * out;
-}
-
-struct StandIn {
-  cudaStream_t stream = nullptr;
-  int mode = 0;
-};
-
-CublasFunctions standIn() {
-  CublasFunctions f;
-  f.create = [](void** handle) {
-    *handle = new StandIn;
-    return 0;
-  };
-  f.destroy = [](void* handle) {
-    delete static_cast<StandIn*>(handle);
-    return 0;
-  };
-  f.setStream = [](void* handle, cudaStream_t stream) {
-    static_cast<StandIn*>(handle)->stream = stream;
-    return 0;
-  };
-  f.setMathMode = [](void* handle, int mode) {
-    static_cast<StandIn*>(handle)->mode = mode;
-    return 0;
-  };
-  f.multiply = [](void* handle, int opA, int opB, int m, int n, int k, const float* alpha, const float* a,
-                  int rowsA, long long strideA, const float* b, int rowsB, long long strideB,
-                  const float* beta, float* c, int rowsC, long long strideC, int count) {
-    const StandIn& mine = *static_cast<StandIn*>(handle);
-    if (mine.mode != 2) return 1;  // pedantic: no shorter numbers
-    launch(mine.stream, product, dim3(divideUp(static_cast<size_t>(m), 32), n, count), 32, opA, opB, m, k,
-           *alpha, a, rowsA, strideA, b, rowsB, strideB, *beta, c, rowsC, strideC);
-    return 0;
-  };
-  return f;
-}
 
 void checkProducts(Context& context, const CublasFunctions& functions) {
   constexpr int kBlocks = 3, kRows = kBlocks * kLanes;
@@ -128,8 +74,8 @@ void checkProducts(Context& context, const CublasFunctions& functions) {
 
 const Test callsTest("cuBLAS, a stand-in [" BULWARK_NAME(BULWARK_CUDA) "]", [](Context& context) {
   if (const DeviceList found = devices(); found.devices.empty()) return context.skip(found.reason);
-  checkProducts(context, standIn());
-  CublasFunctions broken = standIn();
+  checkProducts(context, cublasStandIn());
+  CublasFunctions broken = cublasStandIn();
   broken.setMathMode = [](void*, int) { return 15; };
   std::string said;
   try {
@@ -147,6 +93,80 @@ const Test absentTest("cuBLAS that is not there [" BULWARK_NAME(BULWARK_CUDA) "]
                     none.absence.find("libm.so.6 without cublasCreate_v2") != std::string::npos,
                 "why: " + none.absence);
 });
+
+const Test handlesTest("cuBLAS, handles of backends [" BULWARK_NAME(BULWARK_CUDA) "]", [](Context& context) {
+  if (const DeviceList found = devices(); found.devices.empty()) return context.skip(found.reason);
+  const auto plain = openDevice(size_t{1} << 28, 1);
+  const long before = cublasStandInHandles();
+  const auto device = withCublas(plain, cublasStandIn());
+  for (int round = 0; round < 3; ++round) {
+    const auto one = device->makeBackend(), other = device->makeBackend();
+    context.check(one->memoryLeft() == plain->makeBackend()->memoryLeft(), "memory is shared");
+  }
+  context.check(cublasStandInHandles() - before == 2, "as many as there are backends at once");
+  const auto fails = [&](const char* what, const std::string& wanted, const std::function<void()>& call) {
+    std::string said;
+    try {
+      call();
+    } catch (const DeviceError& error) {
+      said = error.what();
+    }
+    context.check(said.find(wanted) != std::string::npos, std::string(what) + ": " + said);
+  };
+  fails("a file that is not there", "none that can be used: libbulwark-has-none.so.1",
+        [&] { withCublas(plain, "libbulwark-has-none.so.1"); });
+  fails("a library that is another", "libm.so.6 without cublasCreate_v2",
+        [&] { withCublas(plain, "libm.so.6"); });
+  fails("a CPU", "device of kind 'cpu'", [&] { withCublas(cpuDevice(), cublasStandIn()); });
+  CublasFunctions broken = cublasStandIn();
+  broken.create = [](void**) { return 1; };
+  fails("a library that refuses", "cublasCreate: status 1", [&] { withCublas(plain, broken); });
+  fails("no room to work in", "budget", [&] { withCublas(openDevice(size_t{1} << 20, 1), cublasStandIn()); });
+});
+
+// What is documented as lost, too: else the tests of whole bounds would say nothing of it.
+const Test linearTest(
+    "cuBLAS makes products of linear operators alone [" BULWARK_NAME(BULWARK_CUDA) "]", [](Context& context) {
+      if (const DeviceList found = devices(); found.devices.empty()) return context.skip(found.reason);
+      constexpr int kIn = 18, kOut = 20;
+      Random& random = context.random;
+      const auto numbers = [&](size_t count) {
+        std::vector<double> values(count);
+        for (double& value : values) value = uniform(random, -1, 1);
+        return values;
+      };
+      const Linear linear{kIn, kOut, numbers(size_t{kIn} * kOut), numbers(kOut)};
+      Conv conv;
+      conv.in = conv.out = {2, 3, 3};
+      conv.kernel = conv.strides = conv.dilations = {1, 1};
+      conv.weight = numbers(4);
+      conv.bias = numbers(kIn);
+      std::vector<float> row(kIn);
+      for (float& value : row) value = static_cast<float>(uniform(random, -1, 1));
+      /// Row 0 behind the operator, in a batch of so many blocks.
+      const auto behind = [&](Backend& backend, const Affine& affine, int blocks) {
+        const auto plan = backend.plan(affine);
+        Batch x(backend, kIn, blocks), y(backend, outputSize(affine), blocks), back(backend, kIn, blocks);
+        x.set([&](int, int feature) { return row[static_cast<size_t>(feature)]; });
+        backend.apply(*plan, Pass::magnitude, x.view(), y.view(), Write::assign);
+        backend.apply(*plan, Pass::forward, x.view(), y.view(), Write::assign);
+        backend.apply(*plan, Pass::adjoint, y.view(), back.view(), Write::assign);
+        const std::vector<float>& all = back.get();
+        return std::vector<float>(all.begin(), all.begin() + kIn);
+      };
+      const auto plain = openDevice(size_t{1} << 28, 1);
+      const auto own = plain->makeBackend(), library = withCublas(plain, cublasStandIn())->makeBackend();
+      const long before = cublasStandInProducts();
+      context.check(behind(*own, linear, 1) == behind(*own, linear, 2),
+                    "own kernels: the same bits in any batch");
+      behind(*library, conv, 1);
+      context.check(cublasStandInProducts() == before, "neither without it nor of a convolution");
+      const std::vector<float> small = behind(*library, linear, 1), large = behind(*library, linear, 2);
+      context.check(cublasStandInProducts() == before + 6, "all three passes");
+      context.check(small != large, "the batch decides the last bits");
+      for (size_t i = 0; i < small.size(); ++i)
+        context.error("and no more", std::fabs(small[i] - large[i]), 1e-4);
+    });
 
 #ifndef BULWARK_CUDA_EMULATED
 const Test libraryTest("cuBLAS, the library [cuda]", [](Context& context) {

@@ -38,34 +38,37 @@ BoundsResult boundsOn(Device& device, int threads, const Network& network, const
 // Slopes that Adam moved are no continuous function of rounding (a gradient of almost 0 takes a whole step
 // either way), so bounds are compared where the ascent starts, and later with it. That a climbed bound is
 // what float64 makes of its multipliers is the test "dual: the engine's value is the reference's".
-const Test boundsTest("device: joint bounds are the CPU's, and climb", [](Context& context, Device& device) {
-  Random& random = context.random;
-  constexpr int kImages = 3, kRows = 4;
-  for (const auto& [networkName, network] : boundsNetworks(random)) {
-    for (const auto& [regionName, region] : boundsRegions(random, kImages, network.inputSize())) {
-      const Specification rows = margins(random, kImages, kRows, network.outputSize());
-      BoundsOptions options;
-      options.method = Method::joint;
-      options.boxes = networkName == "chain" ? BoxSource::crown : BoxSource::cheap;
-      options.iterations = 0;
-      options.multipliers = true;
-      const BoundsResult here = boundsOn(device, 2, network, region, rows, options, nullptr);
-      const BoundsResult cpu = boundsOn(*cpuDevice(), 1, network, region, rows, options, nullptr);
-      options.iterations = 4;
-      const BoundsResult climbed = boundsOn(device, 2, network, region, rows, options, nullptr);
-      const std::string where = networkName + ", " + regionName;
-      for (size_t row = 0; row < here.lower.size(); ++row) {
-        const double apart = std::abs(here.lower[row] - cpu.lower[row]) / (1 + std::abs(cpu.lower[row]));
-        const bool neither = !std::isfinite(here.lower[row]) && !std::isfinite(cpu.lower[row]);
-        if (!neither) context.error(where, apart, 1e-4);
-        context.check(!(climbed.lower[row] < here.lower[row]),
-                      where + ": an ascent never ends below its start");
-        context.check(here.multipliers[row].slope.size() == cpu.multipliers[row].slope.size(),
-                      where + ": multipliers come back");
+const Test boundsTest(
+    "device: joint bounds are the CPU's, and climb",
+    [](Context& context, Device& device) {
+      Random& random = context.random;
+      constexpr int kImages = 3, kRows = 4;
+      for (const auto& [networkName, network] : boundsNetworks(random)) {
+        for (const auto& [regionName, region] : boundsRegions(random, kImages, network.inputSize())) {
+          const Specification rows = margins(random, kImages, kRows, network.outputSize());
+          BoundsOptions options;
+          options.method = Method::joint;
+          options.boxes = networkName == "chain" ? BoxSource::crown : BoxSource::cheap;
+          options.iterations = 0;
+          options.multipliers = true;
+          const BoundsResult here = boundsOn(device, 2, network, region, rows, options, nullptr);
+          const BoundsResult cpu = boundsOn(*cpuDevice(), 1, network, region, rows, options, nullptr);
+          options.iterations = 4;
+          const BoundsResult climbed = boundsOn(device, 2, network, region, rows, options, nullptr);
+          const std::string where = networkName + ", " + regionName;
+          for (size_t row = 0; row < here.lower.size(); ++row) {
+            const double apart = std::abs(here.lower[row] - cpu.lower[row]) / (1 + std::abs(cpu.lower[row]));
+            const bool neither = !std::isfinite(here.lower[row]) && !std::isfinite(cpu.lower[row]);
+            if (!neither) context.error(where, apart, 1e-4);
+            context.check(!(climbed.lower[row] < here.lower[row]),
+                          where + ": an ascent never ends below its start");
+            context.check(here.multipliers[row].slope.size() == cpu.multipliers[row].slope.size(),
+                          where + ": multipliers come back");
+          }
+        }
       }
-    }
-  }
-});
+    },
+    Products::ownAndCublas);
 
 const Test waitTest("device: the host waits for no step of an ascent", [](Context& context) {
   const auto device = emulated(size_t{64} << 20, size_t{1} << 20);
@@ -139,6 +142,15 @@ void compareRecorded(Context& context, bool counted,
 const Test recordedTest("device: recorded steps give the same bits, and are taken", [](Context& context) {
   compareRecorded(context, true, [](bool graphs) { return emulated(size_t{1} << 30, 1, graphs); });
 });
+
+// The handle's memory is its own, so that a capture asks for none.
+const Test recordedCublasTest("device: recorded steps with cuBLAS give the same bits, and are taken",
+                              [](Context& context) {
+                                compareRecorded(context, true, [](bool graphs) {
+                                  return cuda_emulated::withCublasStandIn(
+                                      emulated(size_t{1} << 30, 1, graphs));
+                                });
+                              });
 
 const Test recordedGpuTest("device: recorded steps give the same bits [cuda]", [](Context& context) {
   if (const cuda::DeviceList found = cuda::devices(); found.devices.empty())

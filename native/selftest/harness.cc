@@ -20,6 +20,7 @@ struct Entry {
   void (*backend)(Context&, Backend&) = nullptr;
   void (*device)(Context&, Device&) = nullptr;
   void (*set)(Context&, const char*) = nullptr;
+  Products products = Products::own;
 };
 
 std::vector<Entry>& entries() {
@@ -55,6 +56,7 @@ struct Target {
   std::shared_ptr<Device> device;
   std::string absent;
   bool gpu = false;
+  Products products = Products::own;  // those of the tests that it is for
 };
 
 class InstructionSet final : public Device {
@@ -69,6 +71,17 @@ class InstructionSet final : public Device {
   const char* const name_;
 };
 
+/// The GPU with cuBLAS.
+Target cublasTarget(const Target& gpu) {
+  Target made{"cublas", nullptr, gpu.absent, true, Products::ownAndCublas};
+  try {
+    if (gpu.device) made.device = cuda::withCublas(gpu.device);
+  } catch (const DeviceError& error) {
+    made.absent = error.what();
+  }
+  return made;
+}
+
 std::vector<Target> targets() {
   std::vector<Target> all;
   const std::vector<const char*> sets = cpuInstructionSets();
@@ -82,6 +95,9 @@ std::vector<Target> targets() {
   all.push_back({"cuda-emulated", cuda_emulated::openDevice(size_t{1} << 30, 1, true), "", true});
   const cuda::DeviceList found = cuda::devices();
   all.push_back({"cuda", found.devices.empty() ? nullptr : cuda::openDevice(), found.reason, true});
+  all.push_back({"cublas-emulated", cuda_emulated::withCublasStandIn(all[all.size() - 2].device), "", true,
+                 Products::ownAndCublas});
+  all.push_back(cublasTarget(all[all.size() - 2]));
   return all;
 }
 
@@ -105,11 +121,11 @@ void Context::error(const std::string& what, double error, double tolerance) {
 }
 
 Test::Test(const char* name, void (*run)(Context&)) { entries().push_back({.name = name, .plain = run}); }
-Test::Test(const char* name, void (*run)(Context&, Backend&)) {
-  entries().push_back({.name = name, .backend = run});
+Test::Test(const char* name, void (*run)(Context&, Backend&), Products products) {
+  entries().push_back({.name = name, .backend = run, .products = products});
 }
-Test::Test(const char* name, void (*run)(Context&, Device&)) {
-  entries().push_back({.name = name, .device = run});
+Test::Test(const char* name, void (*run)(Context&, Device&), Products products) {
+  entries().push_back({.name = name, .device = run, .products = products});
 }
 
 Test::Test(const char* name, void (*run)(Context&, const char*)) {
@@ -128,6 +144,7 @@ int runTests(uint64_t seed, const std::string& filter) {
     for (const Target& target : all) {
       const std::string name = entry.name + " [" + target.name + "]";
       if (entry.set && target.gpu) continue;
+      if (target.products > entry.products) continue;
       if (name.find(filter) == std::string::npos) continue;
       if (!target.device) {
         std::printf("skip %s: %s\n", name.c_str(), target.absent.c_str());

@@ -27,12 +27,16 @@ struct Context {
   double worstRatio = -1;
 };
 
+/// Whose dense products a test of a backend is about: it also runs where cuBLAS makes them: `[cublas]`, where
+/// a GPU answers and the library loads, and a stand-in for it on the emulation.
+enum class Products { own, ownAndCublas };
+
 struct Test {
   Test(const char* name, void (*run)(Context&));
   /// A test of a backend: run once for every instruction set of this machine, for the CUDA kernels on their
   /// emulation, and where a GPU answers, for the GPU.
-  Test(const char* name, void (*run)(Context&, Backend&));
-  Test(const char* name, void (*run)(Context&, Device&));
+  Test(const char* name, void (*run)(Context&, Backend&), Products products = Products::own);
+  Test(const char* name, void (*run)(Context&, Device&), Products products = Products::own);
   /// A test of what only CPUs do, for every instruction set.
   Test(const char* name, void (*run)(Context&, const char* instructionSet));
 };

@@ -221,5 +221,6 @@ function runSettings(
     memory: options.memory,
     chunkSize: options.chunkSize,
     device: verifier.device,
+    cublas: verifier.cublas,
   };
 }

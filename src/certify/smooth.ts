@@ -107,7 +107,7 @@ export async function smooth(
     ? await RecordFile.open<SmoothRecord>(
         options.out,
         'outcome',
-        { ...dataSetSettings(model, data), ...settings, device: verifier.device },
+        { ...dataSetSettings(model, data), ...settings, device: verifier.device, cublas: verifier.cublas },
         images.start,
         options.existing ?? 'refuse',
       )

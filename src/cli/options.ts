@@ -14,6 +14,7 @@ import { Verifier } from '../verify/verifier.js';
 export interface DeviceOptions {
   threads?: number;
   device: 'cpu' | 'cuda' | 'auto';
+  cublas: boolean | string;
 }
 
 export interface InputOptions {
@@ -40,12 +41,17 @@ export interface DataOptions extends DeviceOptions, InputOptions, Pick<OutputOpt
   timeLimit: number;
 }
 
-/** Adds `--threads` and `--device`. */
+/** Adds `--threads`, `--device` and `--cublas`. */
 export function addDeviceOptions(command: Command): Command {
   return command
     .option('--threads <T>', 'worker threads (default: all cores)', whole)
     .addOption(
       new Option('--device <kind>', 'where to compute').choices(['cpu', 'cuda', 'auto']).default('auto'),
+    )
+    .option(
+      '--cublas [file]',
+      "make dense products on the GPU by NVIDIA's library, the system's or a file; last bits may depend on the batch",
+      false,
     );
 }
 
@@ -189,10 +195,10 @@ export async function openRecords(path: string): Promise<FileHandle> {
 
 /** Runs `work` with a verifier that is closed afterwards. */
 export async function withVerifier<T>(
-  { threads, device }: DeviceOptions,
+  { threads, device, cublas }: DeviceOptions,
   work: (verifier: Verifier) => Promise<T>,
 ): Promise<T> {
-  const verifier = new Verifier(threads === undefined ? { device } : { device, threads });
+  const verifier = new Verifier({ device, cublas, ...(threads !== undefined && { threads }) });
   try {
     return await work(verifier);
   } finally {

@@ -38,6 +38,13 @@ import { type Radii, type RadiusOptions, certifiedRadius } from './radius.js';
 export interface VerifierOptions {
   /** `'auto'` takes a CUDA device where there is one, else the CPU. Default `'cpu'`. */
   device?: 'cpu' | 'cuda' | 'auto';
+  /**
+   * On a CUDA device, make products of linear operators (not convolutions) by NVIDIA's cuBLAS, which may be faster:
+   * `true` for the system's `libcublas.so.13`, `.12` or `.11`, else its file. It chooses how it sums by the size of
+   * a batch, so the last bits of a result, and what an ascent finds, may depend on what else is in the batch; what is
+   * verified is proven on the CPU all the same. Default `false`: own kernels, the same bits whatever the batch.
+   */
+  cublas?: boolean | string;
   /** Worker threads of the engine; default: as many as the machine has cores. */
   threads?: number;
 }
@@ -117,6 +124,8 @@ export interface InputSearch {
  */
 export class Verifier {
   readonly device: 'cpu' | 'cuda';
+  /** Whether cuBLAS makes products of linear operators. */
+  readonly cublas: boolean;
   readonly #binding: NativeBinding;
   readonly #engine: NativeEngine;
   readonly #calls: Calls;
@@ -126,17 +135,23 @@ export class Verifier {
 
   /**
    * @param binding the native addon; only tests pass another one.
-   * @throws InvalidArgumentError if an option is out of range.
-   * @throws DeviceError if `'cuda'` is asked for and there is none.
+   * @throws InvalidArgumentError if an option is out of range, or `cublas` goes with device `'cpu'`.
+   * @throws DeviceError if `'cuda'` or `cublas` is asked for and there is no CUDA device, or no such library.
    * @throws NativeLoadError if the addon cannot be loaded.
    */
   constructor(options: VerifierOptions = {}, binding: NativeBinding = loadNative()) {
     const wanted = oneOf('device', options.device ?? 'cpu', ['cpu', 'cuda', 'auto']);
     const threads = integer('threads', options.threads ?? availableParallelism(), 1, 1024);
-    this.device = chooseDevice(wanted, binding);
+    const library = cublasFile(options.cublas);
+    this.cublas = library !== undefined;
+    this.device = chooseDevice(wanted, binding, this.cublas);
     this.#binding = binding;
     try {
-      this.#engine = binding.createEngine({ threads, device: this.device });
+      this.#engine = binding.createEngine({
+        threads,
+        device: this.device,
+        ...(library !== undefined && { cublas: library }),
+      });
     } catch (error) {
       throw fromNative(error);
     }
@@ -368,6 +383,15 @@ function halves<T extends Float64Array | Int32Array>(values: T, count: number): 
 
 function negate(values: Float64Array): Float64Array {
   return values.map((value) => -value);
+}
+
+/** As the engine takes it: undefined for none, empty for the system's. */
+function cublasFile(given: unknown = false): string | undefined {
+  if (typeof given === 'boolean') return given ? '' : undefined;
+  if (typeof given === 'string' && given !== '') return given;
+  throw new InvalidArgumentError(
+    `cublas is ${JSON.stringify(given) ?? String(given)}, expected true, false or the library's file`,
+  );
 }
 
 /** Results are what they would be without; on a full device they only come more slowly. */

@@ -26,17 +26,18 @@ CudaAffinePlan::CudaAffinePlan(const Affine& affine, const std::shared_ptr<Memor
   const auto numbers = [&](const std::vector<double>& values, Rounding rounding) {
     return Array<float>(memory, floats(values, rounding));
   };
-  const auto taps = [&](auto problem, const auto& from) {
+  const auto taps = [&](auto problem, const auto& from, bool dense) {
     return Taps{{problem(from, false, nearest), memory},
                 {problem(from, false, magnitudeAbove), memory},
-                {problem(from, true, nearest), memory}};
+                {problem(from, true, nearest), memory},
+                dense};
   };
   std::visit(Overloaded{[&](const Linear& linear) {
-                          operator_ = taps(linearProblem, linear);
+                          operator_ = taps(linearProblem, linear, true);
                           bias_ = numbers(linear.bias, nearest);
                         },
                         [&](const Conv& conv) {
-                          operator_ = taps(convProblem, conv);
+                          operator_ = taps(convProblem, conv, false);
                           bias_ = numbers(conv.bias, nearest);
                         },
                         [&](const Scale& scale) {
@@ -51,14 +52,19 @@ CudaAffinePlan::CudaAffinePlan(const Affine& affine, const std::shared_ptr<Memor
              affine);
 }
 
-void CudaAffinePlan::apply(cudaStream_t stream, Pass pass, View in, View out, Write write) const {
+void CudaAffinePlan::apply(cudaStream_t stream, Cublas* library, Pass pass, View in, View out,
+                           Write write) const {
   const bool adjoint = pass == Pass::adjoint, accumulate = write == Write::accumulate;
   requireFit(in_, out_, pass, in, out);
   std::visit(Overloaded{[&](const Taps& taps) {
                           const TapPlan& plan = adjoint                   ? taps.adjoint
                                                 : pass == Pass::magnitude ? taps.magnitude
                                                                           : taps.forward;
-                          plan.apply(stream, in, out, accumulate);
+                          if (library && taps.dense) {
+                            library->multiply(in, plan.weights(), plan.weightRow(), out, accumulate);
+                          } else {
+                            plan.apply(stream, in, out, accumulate);
+                          }
                         },
                         [&](const Diagonal& diagonal) {
                           const Array<float>& factors =

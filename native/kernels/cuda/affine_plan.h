@@ -4,6 +4,7 @@
 #include <memory>
 #include <variant>
 
+#include "kernels/cuda/cublas.h"
 #include "kernels/cuda/diagonal.h"
 #include "kernels/cuda/tap_plan.h"
 
@@ -14,13 +15,15 @@ class CudaAffinePlan final : public AffinePlan {
   /// Packs and uploads; complete when it returns. Throws DeviceMemoryError.
   CudaAffinePlan(const Affine& affine, const std::shared_ptr<Memory>& memory);
 
-  /// Enqueue. Throw std::invalid_argument for views of other sizes.
-  void apply(cudaStream_t stream, Pass pass, View in, View out, Write write) const;
+  /// Enqueue. Throw std::invalid_argument for views of other sizes. `library`, where it is not null, serves
+  /// the stream and makes the products of linear operators.
+  void apply(cudaStream_t stream, Cublas* library, Pass pass, View in, View out, Write write) const;
   void addBias(cudaStream_t stream, View y) const;
 
  private:
   struct Taps {
     TapPlan forward, magnitude, adjoint;
+    bool dense;  // a linear operator: one matrix
   };
   struct Diagonal {
     Array<float> factors, magnitudes;

@@ -48,8 +48,13 @@ const CudaAffinePlan& own(const AffinePlan& plan) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(const std::string& name, const std::shared_ptr<Memory>& memory, bool graphs)
-      : name_(name), graphs_(graphs), shared_(std::make_shared<Stream>(memory)), stream_(*shared_) {}
+  CudaBackend(const std::string& name, const std::shared_ptr<Memory>& memory, bool graphs,
+              const std::shared_ptr<CublasHandles>& library)
+      : name_(name),
+        graphs_(graphs),
+        shared_(std::make_shared<Stream>(memory)),
+        stream_(*shared_),
+        library_(library ? library->lend(shared_) : nullptr) {}
 
   int lanes() const override { return kLanes; }
   int leastRows() const override { return kLeastRows; }
@@ -103,7 +108,7 @@ class CudaBackend final : public Backend {
     return std::make_unique<CudaAffinePlan>(affine, stream_.memory());
   }
   void apply(const AffinePlan& plan, Pass pass, View in, View out, Write write) override {
-    own(plan).apply(stream_.get(), pass, in, out, write);
+    own(plan).apply(stream_.get(), library_.get(), pass, in, out, write);
   }
   void addBias(const AffinePlan& plan, View y) override { own(plan).addBias(stream_.get(), y); }
   void copy(View in, View out, Write write) override {
@@ -172,13 +177,14 @@ class CudaBackend final : public Backend {
   const bool graphs_;
   const std::shared_ptr<Stream> shared_;  // buffers outlive their backend
   Stream& stream_;
+  const std::shared_ptr<Cublas> library_;  // null: own kernels
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> makeBackend(const std::string& name, const std::shared_ptr<Memory>& memory,
-                                     bool graphs) {
-  return std::make_unique<CudaBackend>(name, memory, graphs);
+                                     bool graphs, const std::shared_ptr<CublasHandles>& library) {
+  return std::make_unique<CudaBackend>(name, memory, graphs, library);
 }
 
 }  // namespace bulwark::BULWARK_CUDA

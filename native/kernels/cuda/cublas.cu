@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kNotTransposed = 0, kTransposed = 1;
 constexpr int kPedanticMath = 2;  // not even where an environment variable asks for tensor cores
+/// What NVIDIA recommends for compute capability 9.0; elsewhere less would do.
+constexpr size_t kWorkspace = size_t{32} << 20;
 
 #ifndef _WIN32
 template <typename Function>
@@ -24,16 +26,16 @@ bool find(void* library, const char* name, Function& function, std::string& abse
 
 }  // namespace
 
-CublasLibrary loadCublas(const std::vector<const char*>& names) {
+CublasLibrary loadCublas(const std::vector<std::string>& names) {
   CublasLibrary made;
 #ifdef _WIN32
   made.absence = "not looked for on Windows";
 #else
-  for (const char* const name : names) {
-    void* const library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  for (const std::string& name : names) {
+    void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) {
       const char* const why = dlerror();
-      made.absence += std::string(made.absence.empty() ? "" : " ") + (why ? why : name) + ";";
+      made.absence += std::string(made.absence.empty() ? "" : " ") + (why ? why : name.c_str()) + ";";
       continue;
     }
     CublasFunctions& f = made.functions;
@@ -41,6 +43,7 @@ CublasLibrary loadCublas(const std::vector<const char*>& names) {
     if (find(library, "cublasCreate_v2", f.create, made.absence) &&
         find(library, "cublasDestroy_v2", f.destroy, made.absence) &&
         find(library, "cublasSetStream_v2", f.setStream, made.absence) &&
+        find(library, "cublasSetWorkspace_v2", f.setWorkspace, made.absence) &&
         find(library, "cublasSetMathMode", f.setMathMode, made.absence) &&
         find(library, "cublasSgemmStridedBatched", f.multiply, made.absence)) {
       made.absence.clear();  // and the library stays
@@ -53,15 +56,23 @@ CublasLibrary loadCublas(const std::vector<const char*>& names) {
   return made;
 }
 
-Cublas::Cublas(const CublasFunctions& functions, Stream& stream) : functions_(functions) {
+Cublas::Cublas(const CublasFunctions& functions, const Stream& stream)
+    : functions_(functions), workspace_(stream.memory(), kWorkspace) {
   call(functions_.create(&handle_), "cublasCreate");
   try {
-    call(functions_.setStream(handle_, stream.get()), "cublasSetStream");
     call(functions_.setMathMode(handle_, kPedanticMath), "cublasSetMathMode");
+    serve(stream);
   } catch (...) {
     functions_.destroy(handle_);
     throw;
   }
+}
+
+// A handle without memory of its own takes some for every stream that is captured, and may add the taking to
+// the graph. To set a stream takes that memory away again, so it comes second.
+void Cublas::serve(const Stream& stream) {
+  call(functions_.setStream(handle_, stream.get()), "cublasSetStream");
+  call(functions_.setWorkspace(handle_, workspace_.data(), kWorkspace), "cublasSetWorkspace");
 }
 
 void Cublas::call(int status, const char* what) const {
@@ -84,6 +95,28 @@ void Cublas::multiplyWhole(const float* in, int inputs, const float* weights, in
   call(functions_.multiply(handle_, kNotTransposed, kTransposed, rows, outputs, inputs, &one, in, rows, 0,
                            weights, weightRow, 0, &none, out, rows, 0, 1),
        "cublasSgemmStridedBatched");
+}
+
+std::shared_ptr<Cublas> CublasHandles::lend(const std::shared_ptr<Stream>& stream) {
+  std::unique_ptr<Cublas> handle;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      handle = std::move(free_.back());
+      free_.pop_back();
+    }
+  }
+  if (handle) {
+    handle->serve(*stream);
+  } else {
+    handle = std::make_unique<Cublas>(functions_, *stream);
+  }
+  return {handle.release(), [self = shared_from_this(), stream](Cublas* lent) {
+            std::unique_ptr<Cublas> back(lent);
+            cudaStreamSynchronize(stream->get());
+            const std::lock_guard lock(self->mutex_);
+            self->free_.push_back(std::move(back));
+          }};
 }
 
 ProductTime cublasProduct(int in, int out, int rows, bool inBlocks) {

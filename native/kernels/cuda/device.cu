@@ -1,6 +1,8 @@
 // Which GPUs there are, and opening one.
 #include <algorithm>
 
+#include "kernels/cuda.h"
+#include "kernels/cuda/cublas.h"
 #include "kernels/cuda/make_backend.h"
 #include "kernels/cuda/make_dense.h"
 
@@ -17,8 +19,9 @@ class CudaDevice final : public Device {
   CudaDevice(std::string name, std::shared_ptr<Memory> memory, bool graphs)
       : name_(std::move(name)), memory_(std::move(memory)), graphs_(graphs) {}
   const char* kind() const override { return "cuda"; }
-  std::unique_ptr<Backend> makeBackend() override {
-    return BULWARK_CUDA::makeBackend(name_, memory_, graphs_);
+  std::unique_ptr<Backend> makeBackend() override { return makeBackendWith(nullptr); }
+  std::unique_ptr<Backend> makeBackendWith(const std::shared_ptr<CublasHandles>& library) const {
+    return BULWARK_CUDA::makeBackend(name_, memory_, graphs_, library);
   }
   std::unique_ptr<Dense> makeDense(int) override { return BULWARK_CUDA::makeDense(memory_); }
   int batchesAtOnce(int threads) const override { return std::min(threads, kStreams); }
@@ -27,6 +30,23 @@ class CudaDevice final : public Device {
   const std::string name_;
   const std::shared_ptr<Memory> memory_;
   const bool graphs_;
+};
+
+/// Another device's, but for dense products.
+class CublasDevice final : public Device {
+ public:
+  CublasDevice(std::shared_ptr<CudaDevice> device, const CublasFunctions& functions)
+      : device_(std::move(device)), library_(std::make_shared<CublasHandles>(functions)) {
+    makeBackend();  // so that a library that refuses does it here
+  }
+  const char* kind() const override { return device_->kind(); }
+  std::unique_ptr<Backend> makeBackend() override { return device_->makeBackendWith(library_); }
+  std::unique_ptr<Dense> makeDense(int threads) override { return device_->makeDense(threads); }
+  int batchesAtOnce(int threads) const override { return device_->batchesAtOnce(threads); }
+
+ private:
+  const std::shared_ptr<CudaDevice> device_;
+  const std::shared_ptr<CublasHandles> library_;
 };
 
 }  // namespace
@@ -69,6 +89,20 @@ std::shared_ptr<Device> openDevice(size_t budget, size_t grain, bool graphs) {
   if (budget == 0) budget = free / 10 * 9;
   return std::make_shared<CudaDevice>(list.devices.front().name, std::make_shared<Memory>(budget, grain),
                                       graphs);
+}
+
+std::shared_ptr<Device> withCublas(const std::shared_ptr<Device>& device, const CublasFunctions& functions) {
+  auto gpu = std::dynamic_pointer_cast<CudaDevice>(device);
+  if (!gpu)
+    throw DeviceError(std::string("cuBLAS is asked for on a device of kind '") + device->kind() + "'");
+  return std::make_shared<CublasDevice>(std::move(gpu), functions);
+}
+
+std::shared_ptr<Device> withCublas(const std::shared_ptr<Device>& device, const std::string& file) {
+  const CublasLibrary library = file.empty() ? loadCublas() : loadCublas({file});
+  if (!library.functions.multiply)
+    throw DeviceError("cuBLAS is asked for, and there is none that can be used: " + library.absence);
+  return withCublas(device, library.functions);
 }
 
 }  // namespace bulwark::BULWARK_CUDA

@@ -16,6 +16,9 @@ class TapPlan {
 
   /// out (+)= plan * in. Enqueues.
   void apply(cudaStream_t stream, View in, View out, bool accumulate) const;
+  /// A matrix as it is packed: by columns, so many floats from one to the next.
+  const float* weights() const { return weights_.data(); }
+  int weightRow() const { return call_.weightRow; }
   /// The kernels that can do it, and the same with one of them.
   std::vector<TapKernel> kernels() const { return tapKernels(sum_, call_); }
   void applyWith(const TapKernel& kernel, cudaStream_t stream, View in, View out, bool accumulate) const;

@@ -11,6 +11,8 @@ namespace cuda_emulated {
 /// As in kernels/cuda.h, of the emulated device.
 std::shared_ptr<Device> openDevice(size_t budget, size_t grain, bool graphs);
 double multiplyAddCeiling(int blocks, int steps);
+/// As withCublas in kernels/cuda.h, with a stand-in for the library.
+std::shared_ptr<Device> withCublasStandIn(const std::shared_ptr<Device>& device);
 }  // namespace cuda_emulated
 
 namespace emulation {
