@@ -34,15 +34,16 @@ class ForwardWorker final : public PromiseWorker {
   }
 
  private:
-  static constexpr int kImagesAtOnce = 256;
+  /// Inputs run together: they fill blocks, and a cancelled call ends soon.
+  static constexpr int kRunAtOnce = 256;
 
   void execute() override {
     Workers workers(engine_->pool, *engine_->device);
     const std::shared_ptr<const Prepared> prepared = model_->preparedFor(engine_->device);
     const int output = static_cast<int>(model_->network.nodes.size()) - 1;
     output_.reserve(static_cast<size_t>(count_) * model_->network.outputSize());
-    for (int first = 0; first < count_ && !cancelled(); first += kImagesAtOnce) {
-      const int count = std::min(kImagesAtOnce, count_ - first);
+    for (int first = 0; first < count_ && !cancelled(); first += kRunAtOnce) {
+      const int count = std::min(kRunAtOnce, count_ - first);
       Images images(*prepared, workers.main(), point_, first, count, false);
       workers.eachStretch(images.blocks(), [&](int block, int blocks, Backend& backend) {
         images.runNominal(backend, block, blocks);

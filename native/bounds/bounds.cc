@@ -16,13 +16,13 @@ namespace {
 
 /// Images held at once: bounds the memory of a call whatever its size. Where the device wants more rows than
 /// theirs, as many as fill its batches twice - rows that are settled leave places - in a part of its memory.
-constexpr long kImagesAtOnce = 256, kMostImages = 4096;
+constexpr long kLeastImages = 256, kMostImages = 4096;
 constexpr double kForImages = 0.25;
 
 int imagesAtOnce(const Prepared& prepared, Workers& workers, int rowCount) {
   Backend& backend = workers.main();
   const long rows = 2L * workers.size() * backend.leastRows();
-  const long wanted = std::clamp(rows / std::max(1, rowCount), kImagesAtOnce, kMostImages);
+  const long wanted = std::clamp(rows / std::max(1, rowCount), kLeastImages, kMostImages);
   const double room = kForImages * static_cast<double>(backend.memoryLeft());
   const double fit = room / static_cast<double>(Images::bytesEach(prepared));
   return static_cast<int>(std::clamp(fit, static_cast<double>(backend.lanes()), static_cast<double>(wanted)));

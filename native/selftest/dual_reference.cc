@@ -117,6 +117,12 @@ double Phi::objective(double z) const {
          0.5 * payment * passed * passed;
 }
 
+double Phi::operands(double z) const {
+  const double passed = std::max(z, 0.0) - std::max(zhat, 0.0);
+  return (std::abs(c) + std::abs(v)) * (std::abs(z) + std::abs(zhat)) +
+         0.5 * lambda * (z - zhat) * (z - zhat) + 0.5 * payment * passed * passed;
+}
+
 double Phi::minimum(double* minimiser) const {
   double best = kInfinity;
   // `tilt`: the linear coefficient on this side of the kink.
@@ -172,7 +178,9 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
           phi.upper = layer.upper[i];
         }
         phi.payment = result.payment[k];
-        total.add(phi.minimum(&result.z[k][i]));
+        const double minimum = phi.minimum(&result.z[k][i]);
+        total.add(minimum);
+        result.operands += phi.operands(result.z[k][i]) - std::abs(minimum);
       }
       if (layer.source >= 0) {
         result.payment[layer.source] += layer.factor * lambda;
@@ -192,6 +200,7 @@ DualValue evaluateDual(const DualProblem& problem, const DualPoint& point) {
   }
   result.bound = total.sum;
   result.magnitude = total.magnitude;
+  result.operands += total.magnitude;
   return result;
 }
 

@@ -23,6 +23,9 @@ struct Phi {
   /// Closed form: each side of the kink is a parabola clipped to its part of the box. `minimiser` may be
   /// null.
   double minimum(double* minimiser = nullptr) const;
+  /// Sum of the absolute values of the objective's terms at z where z is known as a deviation from zhat: with
+  /// |z| + |zhat| in the place of z, as such a sum is rounded.
+  double operands(double z) const;
 };
 
 /// What the dual knows of one ReLU's pre-activation.
@@ -60,7 +63,8 @@ struct DualPoint {
 
 struct DualValue {
   double bound;
-  double magnitude;  // sum of the absolute values of all terms: what rounding errors are relative to
+  double magnitude;  // sum of the absolute values of all terms
+  double operands;   // the same of what terms are sums of: what rounding is relative to in deviations
   std::vector<std::vector<double>> c;  // per layer, d(bound)/d(activation)
   std::vector<std::vector<double>> z;  // per layer, the minimiser of phi
   std::vector<double> x;               // the minimiser at the input

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -81,31 +82,71 @@ const Test parity("proof: the exact network has the engine's ReLUs, in its order
   }
 });
 
-const Test radii("proof: balls are no looser than those of the folded network", [](Context& context) {
+/// The affine nodes from `node` back to the first node that is none, last one first.
+std::vector<int> chainTo(const Network& network, int node) {
+  std::vector<int> chain;
+  for (; network.nodes[node].kind == NodeKind::affine; node = network.nodes[node].inputs[0])
+    chain.push_back(node);
+  return chain;
+}
+
+double productOfNorms(const Network& network, std::span<const int> nodes) {
+  double product = 1;
+  for (const int node : nodes) product *= spectralNormBound(network.affines[network.nodes[node].affine]);
+  return product;
+}
+
+// What the proof composes need not be what the engine folds: either may stop where one operator would do more
+// work than two, or where a node has another reader, and the parts that are left need not match. A chain that
+// is one operator here is the composition of whatever parts the engine has.
+const Test radii("proof: balls are no looser than those of what they are composed of", [](Context& context) {
   Random& random = context.random;
   ThreadPool pool(1);
+  int whole = 0, longer = 0;
   for (int i = 0; i < 200; ++i) {
     const auto graph = problemGraph(random);
     const proof::ProofNetwork exact(graph);
+    const Network folded = lower(graph);
     Region region = randomRegion(random, exact.size(0), 1, 0.3);
     region.kind = InputKind::l2, region.eps = {0.3}, region.lower.clear(), region.upper.clear();
     Prover prover(exact, region, Arithmetic::real, pool);
-    const Network folded = lower(graph);
-    std::vector<double> rho;
-    for (const Node& node : folded.nodes) {
-      if (node.kind == NodeKind::input) rho.push_back(0.3);
-      if (node.kind == NodeKind::affine)
-        rho.push_back(rho[node.inputs[0]] * spectralNormBound(folded.affines[node.affine]));
-      if (node.kind == NodeKind::relu) rho.push_back(rho[node.inputs[0]]);
-      if (node.kind == NodeKind::add) rho.push_back(rho[node.inputs[0]] + rho[node.inputs[1]]);
+    // A norm is bounded to within a part of it, a composition is known to within its error.
+    const auto compare = [&](const char* what, const proof::Composition& composition, double parts) {
+      const double over = composition.norm - composition.error - parts;
+      context.error(what, over / std::max(parts, 1e-3), 1e-7);
+    };
+    for (int id = 0; id < exact.nodeCount(); ++id) {
+      if (exact.network().nodes[id].kind != NodeKind::affine) continue;
+      const proof::Composition& composition = exact.composition(id);
+      if (!(composition.norm < INFINITY)) continue;
+      std::vector<int> nodes = chainTo(exact.network(), id);
+      nodes.erase(std::find(nodes.begin(), nodes.end(), composition.start), nodes.end());
+      compare("node by node", composition, productOfNorms(exact.network(), nodes));
+      const proof::ImageFacts& facts = prover.image(0);
+      const double rho = composition.norm * facts.at(composition.start).rho + facts.at(id).drift;
+      context.error("radius", std::fabs(facts.at(id).rho - rho) / std::max(rho, 1e-3), 1e-12);
+      // Roundings on the way are of |A| |x| + |b|, and pass on by Frobenius norms.
+      double largest = proof::normUp(facts.at(composition.start).magnitude), passed = 1, roundings = 0;
+      for (const int node : nodes) {
+        largest = std::max(largest, proof::normUp(facts.at(node).magnitude));
+        passed *= std::max(1.0, exact.frobenius(node));
+        roundings += 4 * proof::gamma(exact.operatorOf(node).forwardTerms() + 8.0);
+      }
+      context.check(facts.at(id).drift <= roundings * passed * largest + 1e-100, "more drift than roundings");
     }
     const std::vector<int> a = reluNodes(folded);
     for (size_t k = 0; k < a.size(); ++k) {
-      const double mine = prover.image(0).at(exact.targetNode(static_cast<int>(k))).rho;
-      const double engine = rho[folded.nodes[a[k]].inputs[0]];
-      context.error("radius", (mine - engine) / std::max(engine, 1e-3), 1e-7);
+      const int pre = exact.targetNode(static_cast<int>(k));
+      const std::vector<int> mine = chainTo(exact.network(), pre),
+                             engine = chainTo(folded, folded.nodes[a[k]].inputs[0]);
+      if (mine.empty()) continue;
+      if (exact.network().nodes[exact.composition(pre).start].kind == NodeKind::affine) continue;
+      ++whole;
+      longer += mine.size() > 1;
+      compare("folded", exact.composition(pre), productOfNorms(folded, engine));
     }
   }
+  context.check(whole > 150 && longer > 50, "chains that are one operator");
 });
 
 const Test refusals("proof: numbers that are no multipliers prove nothing", [](Context& context) {

@@ -41,7 +41,7 @@ bool makesOwnBoxes(const ProvenBounds& task) {
   return task.proof.ownBoxes && task.options.boxes == BoxSource::crown &&
          task.region.kind == InputKind::box && !needsBalls(task.region, method) &&
          (method == Method::joint || method == Method::crown || method == Method::alphaCrown) &&
-         task.region.count <= static_cast<int>(kImagesAtOnce);
+         task.region.count <= static_cast<int>(kFactsAtOnce);
 }
 
 OwnBoxes::OwnBoxes(const ProvenBounds& task, const ProofModel& model, const StopCheck& stop)

@@ -9,7 +9,7 @@
 namespace bulwark {
 
 /// Images whose facts are held at once.
-constexpr size_t kImagesAtOnce = 32;
+constexpr size_t kFactsAtOnce = 32;
 
 /// Some images of a region, in the proof network's order of inputs.
 Region selected(const Region& region, std::span<const int> images, const std::vector<int32_t>& order);

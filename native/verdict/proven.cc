@@ -121,8 +121,8 @@ struct Batch {
     for (const BoxClaim& box : boxes) {
       if (box.image >= first) boxesOf[box.image - first].push_back(&box);
     }
-    for (size_t at = 0; at < images.size(); at += kImagesAtOnce) {
-      const auto group = std::span(images).subspan(at, std::min(kImagesAtOnce, images.size() - at));
+    for (size_t at = 0; at < images.size(); at += kFactsAtOnce) {
+      const auto group = std::span(images).subspan(at, std::min(kFactsAtOnce, images.size() - at));
       const Region part = selected(task.region, group, model->input);
       proof::Prover prover(model->network, part, task.proof.arithmetic, task.pool, stop);
       Claims claims(*model, task.specification);
@@ -233,9 +233,9 @@ BoundsResult provenCrown(const ProvenBounds& task) {
   if (!model) return result;
   std::vector<int> images(count);
   std::iota(images.begin(), images.end(), 0);
-  std::vector<float> slope(kImagesAtOnce * rowCount * inputs);
-  for (size_t first = 0; first < images.size() && !stop(); first += kImagesAtOnce) {
-    const auto group = std::span(images).subspan(first, std::min(kImagesAtOnce, images.size() - first));
+  std::vector<float> slope(kFactsAtOnce * rowCount * inputs);
+  for (size_t first = 0; first < images.size() && !stop(); first += kFactsAtOnce) {
+    const auto group = std::span(images).subspan(first, std::min(kFactsAtOnce, images.size() - first));
     proof::Prover prover(model->network, selected(task.region, group, model->input), task.proof.arithmetic,
                          task.pool, stop);
     if (task.options.boxes == BoxSource::crown) prover.tightenByCrown();
