@@ -31,3 +31,16 @@ export function chooseDevice(
   }
   return cuda ? 'cuda' : 'cpu';
 }
+
+/**
+ * The library's file as the engine takes it: undefined for none, empty for the system's.
+ *
+ * @throws InvalidArgumentError if it is neither true, false nor a file.
+ */
+export function cublasFile(given: unknown = false): string | undefined {
+  if (typeof given === 'boolean') return given ? '' : undefined;
+  if (typeof given === 'string' && given !== '') return given;
+  throw new InvalidArgumentError(
+    `cublas is ${JSON.stringify(given) ?? String(given)}, expected true, false or the library's file`,
+  );
+}

@@ -12,7 +12,7 @@ import type {
   NativeNorm,
   NativeSearchLimit,
 } from '../binding.js';
-import { chooseDevice } from '../device.js';
+import { chooseDevice, cublasFile } from '../device.js';
 import { InvalidArgumentError, ModelError, ShapeError } from '../errors.js';
 import type { Model } from '../model/index.js';
 import { loadNative } from '../native.js';
@@ -383,15 +383,6 @@ function halves<T extends Float64Array | Int32Array>(values: T, count: number): 
 
 function negate(values: Float64Array): Float64Array {
   return values.map((value) => -value);
-}
-
-/** As the engine takes it: undefined for none, empty for the system's. */
-function cublasFile(given: unknown = false): string | undefined {
-  if (typeof given === 'boolean') return given ? '' : undefined;
-  if (typeof given === 'string' && given !== '') return given;
-  throw new InvalidArgumentError(
-    `cublas is ${JSON.stringify(given) ?? String(given)}, expected true, false or the library's file`,
-  );
 }
 
 /** Results are what they would be without; on a full device they only come more slowly. */
