@@ -22,7 +22,7 @@ export interface NativeRegion {
   count: number;
   /** `[n * inputSize]` */
   center: Float64Array;
-  /** `[n]`, in the units of the input; absent for `'box'`. */
+  /** `[n]`, in the units of the input; absent for a `'box'` that is no l-infinity ball. */
   eps?: Float64Array;
   /** `[n * inputSize]`; required for `'box'`, optional clip range for balls. */
   lower?: Float64Array;
@@ -121,15 +121,17 @@ export interface NativeSearchOptions extends NativeBoundsOptions {
   subproblems: number;
   /** Most subproblems for the optimised boxes of one layer of an image. */
   boxSubproblems: number;
-  /** Most MiB of multipliers kept. */
+  /** Most MiB kept. */
   memory: number;
+  /** Attack from subproblems' minimisers too, and leave an image at its first negative row. */
+  falsify: boolean;
 }
 
 /**
  * What ended the search of an image: nothing (every row is decided, or its proof fell short), the time, the
- * subproblems or the memory it was given, or that no neuron was left to split.
+ * subproblems or the memory it was given, that no neuron was left to split, or a counterexample.
  */
-export type NativeSearchLimit = 'none' | 'time' | 'subproblems' | 'memory' | 'splits';
+export type NativeSearchLimit = 'none' | 'time' | 'subproblems' | 'memory' | 'splits' | 'falsified';
 
 /** A proven leaf of a row's tree of splits. */
 export interface NativeLeaf extends NativeMultipliers {
@@ -149,6 +151,8 @@ export interface NativeSearchResult {
   subproblems: Float64Array;
   /** `[n]` */
   limits: NativeSearchLimit[];
+  /** What was found, where it was to falsify; a value of +Infinity: nothing of that row. */
+  attack?: NativeAttackResult;
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
   leaves?: NativeLeaf[][];
   /** As in {@link NativeBoundsResult}. */

@@ -13,9 +13,11 @@ import {
   ball,
   certify,
   evaluate,
+  exportOnnx,
   margins,
 } from '../src/index.js';
 import { failure } from './support/failure.js';
+import { referenceOutputs } from './support/onnxruntime.js';
 import { Random, linearNetwork, networkKinds } from './support/random-networks.js';
 import { samplePoints } from './support/sampling.js';
 
@@ -102,6 +104,61 @@ describe.each(norms)('%s balls', (norm) => {
     }
     expect(leaves).toBeGreaterThan(1);
   });
+});
+
+/** The point's distance from the centre, whichever way it is summed, is at most eps, with no tolerance. */
+function isInside(norm: Norm, x: Float64Array, center: Float64Array, eps: number): boolean {
+  const moved = Array.from(x, (value, i) => Math.abs(value - center[i]));
+  if (x.some((value) => !(value >= 0 && value <= 1))) return false;
+  if (norm === 'linf') return moved.every((each) => each <= eps);
+  const sum = (values: number[]): number =>
+    values.reduce((total, each) => total + (norm === 'l1' ? each : each * each), 0);
+  const most = Math.max(sum(moved), sum(moved.reverse()));
+  return (norm === 'l1' ? most : Math.sqrt(most)) <= eps;
+}
+
+describe('an attack beside it', () => {
+  it.each(norms)(
+    'finds counterexamples strictly inside %s balls, which onnxruntime confirms',
+    async (norm) => {
+      let falsified = 0;
+      const missed: string[] = [];
+      for (const kind of Object.keys(kinds)) {
+        for (let seed = 1; seed <= 4; seed += 1) {
+          const { model, center, label } = problem(kind, seed);
+          const specification = margins(label);
+          for (let eps = norm === 'linf' ? 1 : 3; eps > 1e-2; eps *= 0.6) {
+            const region = ball(norm, center, eps, { clip: [0, 1] });
+            const { margin } = await verifier.attack(model, region, { specification, restarts: 64 });
+            const options = { specification, method: 'complete', subproblems: 600, falsify: true } as const;
+            const { attack, limits, lower } = await verifier.bounds(model, region, options);
+            const name = `${kind}, ${norm}, ${seed}, ${eps}`;
+            if (!(attack!.margin[0] < 0)) {
+              expect(limits).not.toEqual(['falsified']);
+              if (margin[0] < -1e-3) missed.push(name);
+              if (lower.every((bound) => bound > 0)) break;
+              continue;
+            }
+            falsified += 1;
+            expect(limits, name).toEqual(['falsified']);
+            expect(lower[attack!.row[0]]).toBe(-Infinity);
+            expect(isInside(norm, attack!.point, center, eps), name).toBe(true);
+            const marginOf = (y: Float64Array): number =>
+              Math.min(...[...y.keys()].filter((j) => j !== label).map((j) => y[label] - y[j]));
+            expect(marginOf(evaluate(model.graph, attack!.point))).toBeCloseTo(attack!.margin[0], 9);
+            const [y] = await referenceOutputs(
+              exportOnnx(model.graph),
+              [attack!.point],
+              [1, ...model.inputShape],
+            );
+            expect(marginOf(y)).toBeLessThan(attack!.margin[0] + 1e-4);
+          }
+        }
+      }
+      expect(missed).toEqual([]);
+      expect(falsified).toBeGreaterThan(20);
+    },
+  );
 });
 
 it.each(['linf', 'l2'] as const)('certificates hold boxes that are trees of splits, %s', async (norm) => {

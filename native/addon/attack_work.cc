@@ -2,6 +2,7 @@
 #include <atomic>
 #include <optional>
 
+#include "addon/attack_result.h"
 #include "addon/problem_arguments.h"
 #include "addon/work.h"
 #include "attack/pgd.h"
@@ -45,14 +46,7 @@ class AttackWorker final : public PromiseWorker {
     });
   }
 
-  Napi::Value result(Napi::Env env) override {
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("value", float64Array(env, result_->value));
-    out.Set("margin", float64Array(env, result_->margin));
-    out.Set("row", int32Array(env, {result_->row.begin(), result_->row.end()}));
-    out.Set("point", float64Array(env, toOnnx(result_->point, model_->inputOrder)));
-    return out;
-  }
+  Napi::Value result(Napi::Env env) override { return attackResult(env, *result_, model_->inputOrder); }
 
   const SharedModel model_;
   const SharedEngine engine_;

@@ -25,7 +25,7 @@ Region readRegion(Napi::Object object, const Model& model) {
     return toStored(fields.doubles(name, length), model.inputOrder);
   };
   region.center = read("center");
-  if (region.kind != InputKind::box) region.eps = fields.doubles("eps", region.count);
+  if (region.kind != InputKind::box || fields.has("eps")) region.eps = fields.doubles("eps", region.count);
   if (region.kind == InputKind::box || fields.has("lower")) {
     region.lower = read("lower");
     region.upper = read("upper");

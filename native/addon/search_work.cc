@@ -1,3 +1,4 @@
+#include "addon/attack_result.h"
 #include "addon/bounding_worker.h"
 #include "addon/evidence.h"
 
@@ -13,6 +14,7 @@ class SearchWorker final : public BoundingWorker {
     search_.subproblems = fields.integer("subproblems", 0);
     search_.boxSubproblems = fields.integer("boxSubproblems", 0);
     search_.memory = static_cast<size_t>(fields.integer("memory", 0)) << 20;
+    search_.falsify = fields.boolean("falsify");
     search_.headroom = options_.headroom;
     wantsLeaves_ = options_.multipliers;
     search_.leaves = options_.multipliers = options_.multipliers || proof_.has_value();
@@ -33,6 +35,7 @@ class SearchWorker final : public BoundingWorker {
     out.Set("timedOut", uint8Array(env, result_.timedOut));
     out.Set("subproblems", float64Array(env, {result_.subproblems.begin(), result_.subproblems.end()}));
     out.Set("limits", limits(env));
+    if (result_.attack) out.Set("attack", attackResult(env, *result_.attack, model_->inputOrder));
     if (!wantsLeaves_) return out;
     out.Set("boxes", boxesArray(env, model_->network, result_.boxes));
     Napi::Array rows = Napi::Array::New(env, result_.leaves.size());
@@ -52,6 +55,8 @@ class SearchWorker final : public BoundingWorker {
           return "memory";
         case Limit::splits:
           return "splits";
+        case Limit::falsified:
+          return "falsified";
         default:
           return "none";
       }

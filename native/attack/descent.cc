@@ -86,8 +86,12 @@ void Descent::load(std::span<const Job> jobs) {
   backend_.fill(state.kept, 0);
 }
 
-void Descent::aim(const std::vector<float>& deviations) {
+void Descent::place(const std::vector<float>& deviations) {
   backend_.pack(deviations.data(), count_, part(0, blocks_).dx);
+}
+
+void Descent::aim(const std::vector<float>& deviations) {
+  place(deviations);
   const int together = blocksAtOnce(backend_);
   for (int block = 0; block < blocks_ && !stop_(); block += together) {
     const State state = part(block, std::min(together, blocks_ - block));

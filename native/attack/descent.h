@@ -24,6 +24,8 @@ class Descent {
 
   /// Puts every job at its image's centre, with nothing found yet.
   void load(std::span<const Job> jobs);
+  /// Puts every lane at the centre + deviation; deviations: [lanes][inputSize], in the region.
+  void place(const std::vector<float>& deviations);
   /// Puts every lane where a full step from the centre, along the gradient at centre + deviation, leads.
   /// deviations: [lanes][inputSize]; they need not be in the region and are not recorded. Returns early on
   /// `stop`.

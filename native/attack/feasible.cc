@@ -19,6 +19,12 @@ double distance(InputKind kind, const double* x, const double* center, int size)
   return std::isnan(norm) ? HUGE_VAL : norm;
 }
 
+/// The greatest double that is not above a + b (the rounded sum's error is exact: Knuth's TwoSum).
+double sumDown(double a, double b) {
+  const double sum = a + b, rest = sum - a;
+  return (a - (sum - rest)) + (b - rest) < 0 ? std::nextafter(sum, -HUGE_VAL) : sum;
+}
+
 }  // namespace
 
 void feasiblePoint(const Region& region, int image, int inputSize, const float* deviation, double* point) {
@@ -33,7 +39,13 @@ void feasiblePoint(const Region& region, int image, int inputSize, const float* 
     }
   };
   place(1);
-  if (region.kind == InputKind::box) return;
+  if (region.kind == InputKind::box) {
+    if (region.eps.empty()) return;
+    const double eps = region.eps[image];
+    for (int i = 0; i < inputSize; ++i)
+      point[i] = std::clamp(point[i], -sumDown(-center[i], eps), sumDown(center[i], eps));
+    return;
+  }
 
   const double allowed = region.eps[image] * (1 - 1e-12 - 4e-16 * inputSize);
   double norm = distance(region.kind, point, center, inputSize);

@@ -11,7 +11,6 @@
 #include "attack/descent.h"
 #include "attack/direction.h"
 #include "attack/feasible.h"
-#include "network/reference.h"
 
 namespace bulwark {
 namespace {
@@ -200,21 +199,7 @@ class Campaign {
     Found& best = found(image, row);
     if (best.evaluated || best.deviation.empty()) return;
     best.evaluated = true;
-    const int inputs = network_.inputSize(), outputs = network_.outputSize();
-    std::vector<double> point(inputs);
-    feasiblePoint(region_, image, inputs, best.deviation.data(), point.data());
-    const std::vector<double> out = reference::forward(network_, point.data());
-    for (int other = 0; other < rowCount_; ++other) {
-      const double* c = specification_.row(image, other, outputs);
-      double value = specification_.constant(image, other);
-      for (int i = 0; i < outputs; ++i) value += c[i] * out[i];
-      double& smallest = result_.value[static_cast<size_t>(image) * rowCount_ + other];
-      smallest = std::min(smallest, value);
-      if (!(value < result_.margin[image])) continue;
-      result_.margin[image] = value;
-      result_.row[image] = other;
-      std::copy(point.begin(), point.end(), result_.point.begin() + static_cast<size_t>(image) * inputs);
-    }
+    replay(network_, region_, specification_, image, best.deviation.data(), result_);
     falsified_[image - first_] = result_.margin[image] < 0;
   }
 
@@ -233,12 +218,6 @@ class Campaign {
 };
 
 }  // namespace
-
-AttackResult::AttackResult(const Region& region, const Specification& specification)
-    : value(static_cast<size_t>(region.count) * specification.rowCount, kInfinity),
-      margin(region.count, kInfinity),
-      row(region.count, -1),
-      point(region.center) {}
 
 int attackChunk(int rowCount, const Backend& backend) {
   return std::max(1, lanesPerCall(backend) / std::max(rowCount, kRestartsPerRound));

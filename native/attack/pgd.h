@@ -8,8 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "attack/replay.h"
 #include "bounds/options.h"
 #include "bounds/problem.h"
 #include "kernels/planned.h"
@@ -24,18 +24,6 @@ struct AttackOptions {
   uint64_t seed = 0;  // the same seed gives every image the same directions, whatever its batch
   /// An image is done at its first negative row, and rows whose progress cannot reach zero leave early.
   bool stopWhenFalsified = false;
-};
-
-/// What an attack found. Values are float64 evaluations at points inside the region in float64.
-struct AttackResult {
-  std::vector<double>
-      value;  // [count][rowCount] smallest of each row over the points evaluated: its own best
-              // point or, with stopWhenFalsified, only the image's best; +inf: none in time
-  std::vector<double> margin;  // [count] smallest of the image's values
-  std::vector<int> row;        // [count] its row; -1: none
-  std::vector<double> point;   // [count][inputSize] where it is taken; the centre where there is none
-
-  AttackResult(const Region& region, const Specification& specification);
 };
 
 /// Images worth attacking in one call of `attackImages`: enough lanes to fill whole blocks, or the device.

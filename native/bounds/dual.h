@@ -57,6 +57,8 @@ class DualBatch {
   void readRelu(int row, int relu, ReluRow& into) const;
   /// dy, after the `ascend` that follows.
   void readArrival(int row, int relu, ReluRow& into) const;
+  /// The input's minimiser, as a deviation from the centre.
+  void readInput(int row, std::vector<float>& deviation) const { readInto(row, dx_, deviation); }
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 

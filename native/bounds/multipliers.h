@@ -37,10 +37,17 @@ struct Leaf {
 
 /// Bytes that multipliers take.
 inline size_t bytesOf(const Multipliers& multipliers) {
-  size_t floats = multipliers.lambda.size() + 1;
-  for (const auto& slope : multipliers.slope) floats += slope.size();
-  for (const auto& [own, share] : multipliers.weights) floats += own.size() + share.size();
-  return floats * sizeof(float);
+  const auto& [slope, lambda, inputLambda, weights, guess] = multipliers;
+  size_t floats = lambda.size() + guess.size();
+  for (const auto& each : slope) floats += each.size();
+  for (const auto& [own, share] : weights) floats += own.size() + share.size();
+  return sizeof(Multipliers) + slope.size() * sizeof(slope[0]) + weights.size() * sizeof(weights[0]) +
+         floats * sizeof(float);
+}
+
+inline size_t bytesOf(const Leaf& leaf) {
+  return sizeof(Leaf) - sizeof(Multipliers) + leaf.splits.capacity() * sizeof(Split) +
+         bytesOf(leaf.multipliers);
 }
 
 }  // namespace bulwark

@@ -9,12 +9,13 @@
 namespace bulwark {
 
 /// `count` regions of one kind: ||x - center||_p <= eps, intersected with [lower, upper] where given;
-/// for a box, [lower, upper] alone around any centre inside it.
+/// for a box, [lower, upper] alone around any centre inside it. A box may stand for an l-infinity ball: its
+/// ends are then rounded outward, and `eps` says where the ball itself ends, for points that must be in it.
 struct Region {
   InputKind kind = InputKind::box;
   int count = 0;
   std::vector<double> center;        // [count][inputSize]
-  std::vector<double> eps;           // [count]; empty for a box
+  std::vector<double> eps;           // [count]; empty for a box that is no ball
   std::vector<double> lower, upper;  // [count][inputSize] or empty
   bool clipped() const { return kind != InputKind::box && !lower.empty(); }
 };

@@ -36,6 +36,7 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
   result.subproblems.assign(region.count, 0);
   result.limit.assign(region.count, Limit::none);
   if (search.leaves) result.leaves.resize(total);
+  if (search.falsify) result.attack.emplace(region, specification);
   for (int first = 0; first < region.count && !stopOrLate(); first += kImagesAtOnce) {
     const int count = std::min(kImagesAtOnce, region.count - first);
     TreeRefiner refiner(count, workers, preset, search, stopTrees);
@@ -59,8 +60,11 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
     }
     Budgets budgets{std::vector<int>(source.count()), std::vector<long>(count, search.subproblems)};
     for (long row = 0; row < source.count(); ++row) budgets.unit[row] = source.image(row);
-    SearchResult found =
-        searchRows(source, roots, *images, budgets, workers, output, preset, search, stopOrLate, report);
+    std::optional<Falsifier> falsifier;
+    if (search.falsify)
+      falsifier.emplace(prepared, region, specification, first, count, workers, stopOrLate, *result.attack);
+    SearchResult found = searchRows(source, roots, *images, budgets, workers, output, preset, search,
+                                    stopOrLate, report, falsifier ? &*falsifier : nullptr);
     for (const Subproblem& open : found.open) {
       found.lower[open.row] = std::min(found.lower[open.row], open.bound);
       found.lost[open.row] = 1;
@@ -72,7 +76,8 @@ CompleteResult completeBounds(const Prepared& prepared, const Region& region,
     for (int i = 0; i < count; ++i) result.timedOut[first + i] = 0;
     for (long row = 0; row < source.count(); ++row) {
       if (found.lost[row]) {
-        if (cut) result.timedOut[first + source.image(row)] = 1;
+        const int image = source.image(row);
+        if (cut && found.limit[image] != Limit::falsified) result.timedOut[first + image] = 1;
       } else if (search.leaves) {
         result.leaves[base + row] = std::move(found.leaves[row]);
       }

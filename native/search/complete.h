@@ -1,6 +1,9 @@
 // Bounds that are decided, not only computed: the joint bound, then branch and bound on the rows it leaves.
 #pragma once
 
+#include <optional>
+
+#include "attack/replay.h"
 #include "bounds/bounds.h"
 #include "search/search.h"
 
@@ -13,6 +16,7 @@ struct CompleteResult {
   std::vector<int64_t> subproblems;       // [count] bounded beside the roots, for boxes too
   std::vector<Limit> limit;               // [count] what, beside the time, ended it undecided
   std::vector<std::vector<Leaf>> leaves;  // [count][rowCount] of rows with lower > 0; empty unless asked for
+  std::optional<AttackResult> attack;     // where it was to falsify
 };
 
 /// `options.method` joint bounds the roots, with `options.boxes`; its `timeLimit` is for all.

@@ -106,7 +106,7 @@ void TreeRefiner::grow(const Images& images, int node, const NeuronRows& source,
     results.lower[row] = found.lower[i];
     if (!tree_.leaves) continue;
     leaves[row] = std::move(found.leaves[i]);
-    for (const Leaf& leaf : leaves[row]) tree_.memory -= std::min(tree_.memory, bytesOf(leaf.multipliers));
+    for (const Leaf& leaf : leaves[row]) tree_.memory -= std::min(tree_.memory, bytesOf(leaf));
   }
 }
 

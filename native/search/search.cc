@@ -3,26 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 #include <utility>
 
+#include "search/open.h"
 #include "search/subproblem_rows.h"
 
 namespace bulwark {
 
 namespace {
 
-/// Worst bound first; ties by age, so that rounds depend on neither addresses nor threads.
-struct WorstFirst {
-  bool operator()(const Subproblem& a, const Subproblem& b) const {
-    return a.bound != b.bound ? a.bound < b.bound : a.age < b.age;
-  }
-};
-
 class Search {
  public:
   Search(const RowSource& source, const Images& images, const Budgets& budgets, Workers& workers, int target,
-         const DualPreset& preset, const SearchOptions& options, const StopCheck& stop)
+         const DualPreset& preset, const SearchOptions& options, const StopCheck& stop, Falsifier* falsifier)
       : source_(source),
         images_(images),
         budgets_(budgets),
@@ -31,7 +24,9 @@ class Search {
         preset_(preset),
         options_(options),
         stop_(stop),
-        unsettled_(source.count(), 0) {
+        falsifier_(falsifier),
+        unsettled_(source.count(), 0),
+        open_(options.memory) {
     result_.lower.assign(source.count(), std::numeric_limits<double>::infinity());
     result_.lost.assign(source.count(), 0);
     result_.subproblems.assign(budgets.most.size(), 0);
@@ -41,11 +36,11 @@ class Search {
 
   SearchResult run(const RowResults& roots, const Progress& progress) {
     enterRoots(roots);
-    while (!queue_.empty() && !stop_()) {
+    while (!open_.empty() && !stop_()) {
       round();
       if (progress) progress(settledRows(), source_.count());
     }
-    while (!queue_.empty()) leave(std::move(queue_.extract(queue_.begin()).value()));
+    while (!open_.empty()) leave(open_.popWorst());
     return std::move(result_);
   }
 
@@ -56,11 +51,10 @@ class Search {
     RowResults results;
   };
   Climbed climbed(std::vector<Branch> branches, int steps, int candidates) {
-    return climbed(std::move(branches), steps, candidates, options_.decay, preset_);
+    return climbed(SubproblemRows(source_, std::move(branches), candidates, falsifier_ && candidates > 0),
+                   steps, options_.decay, preset_);
   }
-  Climbed climbed(std::vector<Branch> branches, int steps, int candidates, double decay,
-                  const DualPreset& preset) {
-    SubproblemRows rows(source_, std::move(branches), candidates);
+  Climbed climbed(SubproblemRows rows, int steps, double decay, const DualPreset& preset) {
     const AscentOptions ascent{.iterations = steps,
                                .learningRate = options_.learningRate,
                                .decay = decay,
@@ -88,6 +82,7 @@ class Search {
       settle(root, i, roots.lower[root.rows.branch(i).row]);
     }
     finishBare();
+    attack();
   }
 
   /// Splits the worst subproblems: trials on both sides of their candidates, then the best split's children.
@@ -125,21 +120,20 @@ class Search {
     const Climbed kept = climbed(std::move(children), options_.steps, options_.candidates);
     for (long i = 0; i < kept.rows.count(); ++i) settle(kept, i, bounds[i]);
     finishBare();
+    attack();
   }
 
   std::vector<Subproblem> takeWorst() {
     std::vector<Subproblem> worst;
-    while (!queue_.empty() && static_cast<int>(worst.size()) < options_.batch) {
-      Subproblem next = std::move(queue_.extract(queue_.begin()).value());
+    while (!open_.empty() && static_cast<int>(worst.size()) < options_.batch) {
+      Subproblem next = open_.popWorst();
       const int unit = unitOf(next.row);
-      if (!abandoned(unit) && result_.subproblems[unit] >= budgets_.most[unit])
-        result_.limit[unit] = Limit::subproblems;
+      if (result_.subproblems[unit] >= budgets_.most[unit]) result_.limit[unit] = Limit::subproblems;
       if (result_.limit[unit] != Limit::none) {
         leave(std::move(next));
-        continue;
+      } else {
+        worst.push_back(std::move(next));
       }
-      if (next.start) kept_ -= bytesOf(*next.start);
-      worst.push_back(std::move(next));
     }
     return worst;
   }
@@ -160,6 +154,24 @@ class Search {
   void lose(long row, double bound) {
     noteBound(row, bound);
     result_.lost[row] = 1;
+    if (!options_.leaves) return;
+    for (const Leaf& leaf : std::exchange(result_.leaves[row], {})) open_.release(bytesOf(leaf));
+  }
+
+  /// Ends the search of a unit undecided, at once, for the sake of the memory that its subproblems take.
+  void abandon(int unit, Limit why) {
+    result_.limit[unit] = why;
+    for (const Subproblem& each : open_.takeIf([&](auto& open) { return unitOf(open.row) == unit; }))
+      lose(each.row, each.bound);
+  }
+
+  /// Looks for counterexamples where relaxations are least.
+  void attack(bool now = false) {
+    if (!falsifier_) return;
+    falsifier_->consider(std::exchange(minimisers_, {}), now);
+    for (long row = 0; row < source_.count(); ++row) {
+      if (falsifier_->falsified(row) && !abandoned(unitOf(row))) abandon(unitOf(row), Limit::falsified);
+    }
   }
 
   static Branch childOf(const Subproblem& parent, const Candidate& candidate, bool active) {
@@ -195,8 +207,9 @@ class Search {
     // No ball helps a convex problem, and without the input's payment steps are gradients.
     DualPreset preset = preset_;
     preset.coupled = false;
-    const Climbed last = climbed(std::exchange(bare_, {}), kLonger * options_.steps, 0,
-                                 std::pow(options_.decay, 1.0 / kLonger), preset);
+    const Climbed last = climbed(SubproblemRows(source_, std::exchange(bare_, {}), 0, falsifier_ != nullptr),
+                                 kLonger * options_.steps, std::pow(options_.decay, 1.0 / kLonger), preset);
+    std::vector<int> ended;
     for (long i = 0; i < last.rows.count(); ++i) {
       const Branch& branch = last.rows.branch(i);
       const double bound = better(bounds[i], last.results.lower[i]);
@@ -204,8 +217,15 @@ class Search {
         close(branch.row, branch.splits, last.results.multipliers[i], bound);
       } else {
         lose(branch.row, bound);
-        if (last.results.finished[i]) result_.limit[unitOf(branch.row)] = Limit::splits;
+        if (!last.results.finished[i]) continue;
+        ended.push_back(unitOf(branch.row));
+        // Where nothing is left to split, the relaxation is the network.
+        if (falsifier_) minimisers_.push_back({branch.row, last.rows.minimiser(i)});
       }
+    }
+    attack(true);
+    for (const int unit : ended) {
+      if (!abandoned(unit)) abandon(unit, Limit::splits);
     }
   }
 
@@ -228,33 +248,36 @@ class Search {
       }
       return;
     }
-    Subproblem open{branch.row, made_++, branch.splits, bound, nullptr, climbed.rows.candidates(i)};
-    const size_t bytes = bytesOf(climbed.results.multipliers[i]);
-    if (kept_ + bytes <= options_.memory) {
-      kept_ += bytes;
-      open.start = std::make_shared<Multipliers>(climbed.results.multipliers[i]);
+    if (abandoned(unitOf(branch.row))) return lose(branch.row, bound);
+    Subproblem open{branch.row,
+                    made_++,
+                    branch.splits,
+                    bound,
+                    std::make_shared<Multipliers>(climbed.results.multipliers[i]),
+                    climbed.rows.candidates(i)};
+    if (!open_.push(std::move(open))) {
+      lose(branch.row, bound);
+      return abandon(unitOf(branch.row), Limit::memory);
     }
-    queue_.insert(std::move(open));
+    if (falsifier_) minimisers_.push_back({branch.row, climbed.rows.minimiser(i)});
   }
 
   void close(long row, std::vector<Split> splits, const Multipliers& multipliers, double bound) {
     noteBound(row, bound);
-    if (options_.leaves) {
-      const size_t bytes = bytesOf(multipliers);
-      if (kept_ + bytes > options_.memory) {
-        result_.limit[unitOf(row)] = Limit::memory;  // a leaf is missing, so the row stays unproven
-        result_.lost[row] = 1;
-        return;
-      }
-      kept_ += bytes;
-      result_.leaves[row].push_back({std::move(splits), multipliers, bound});
-    }
     unsettled_[row] -= 1;
+    if (!options_.leaves || result_.lost[row]) return;
+    Leaf leaf{std::move(splits), multipliers, bound};
+    if (open_.hold(bytesOf(leaf))) {
+      result_.leaves[row].push_back(std::move(leaf));
+    } else {
+      lose(row, bound);  // a leaf is missing, so the row stays unproven
+      abandon(unitOf(row), Limit::memory);
+    }
   }
 
   int unitOf(long row) const { return budgets_.unit[row]; }
   bool abandoned(int unit) const {
-    return result_.limit[unit] == Limit::memory || result_.limit[unit] == Limit::splits;
+    return result_.limit[unit] != Limit::none && result_.limit[unit] != Limit::subproblems;
   }
   double better(double known, double own) const { return options_.ownBounds ? own : std::max(known, own); }
 
@@ -272,11 +295,12 @@ class Search {
   const DualPreset preset_;
   const SearchOptions options_;
   const StopCheck& stop_;
+  Falsifier* const falsifier_;   // null: no attack
   std::vector<long> unsettled_;  // per row: subproblems neither proven nor split
-  std::set<Subproblem, WorstFirst> queue_;
-  std::vector<Branch> bare_;  // subproblems with nothing left to split, and their bounds
+  OpenSubproblems open_;
+  std::vector<Minimiser> minimisers_;  // of what was taken in since the last attack
+  std::vector<Branch> bare_;           // subproblems with nothing left to split, and their bounds
   std::vector<double> bareBounds_;
-  size_t kept_ = 0;  // bytes of multipliers in the queue and in leaves
   long made_ = 0;
   SearchResult result_;
 };
@@ -285,8 +309,10 @@ class Search {
 
 SearchResult searchRows(const RowSource& source, const RowResults& roots, const Images& images,
                         const Budgets& budgets, Workers& workers, int target, const DualPreset& preset,
-                        const SearchOptions& options, const StopCheck& stop, const Progress& progress) {
-  return Search(source, images, budgets, workers, target, preset, options, stop).run(roots, progress);
+                        const SearchOptions& options, const StopCheck& stop, const Progress& progress,
+                        Falsifier* falsifier) {
+  return Search(source, images, budgets, workers, target, preset, options, stop, falsifier)
+      .run(roots, progress);
 }
 
 }  // namespace bulwark

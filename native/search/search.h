@@ -6,6 +6,7 @@
 #include "bounds/options.h"
 #include "bounds/rows.h"
 #include "bounds/schedule.h"
+#include "search/falsifier.h"
 #include "search/subproblem.h"
 
 namespace bulwark {
@@ -18,11 +19,13 @@ struct SearchOptions {
   int trialSteps = 6;  // ascent steps of a trial
   int steps = 30;      // further ascent steps of a kept child
   int batch = 64;      // subproblems split per round, worst bounds first
-  /// Bytes of multipliers kept: of open subproblems, which start afresh where there is no room, and of leaves
-  /// where they are asked for; an image whose leaves find no room is left.
+  /// Bytes kept, of open subproblems, most of them where their ascents go on, without which these start
+  /// afresh, and of leaves where they are asked for; an image that finds no room is left.
   size_t memory = size_t{1} << 30;
   double headroom = 0;  // as in BoundsOptions
   bool leaves = false;  // also return what proves every leaf
+  /// Also attack from the minimisers of subproblems, and leave an image at its first negative row.
+  bool falsify = false;
   /// A bound is that of its own multipliers, even where its parent's is better: for bounds that others rely
   /// on before anything is proven.
   bool ownBounds = false;
@@ -35,8 +38,9 @@ struct SearchOptions {
 enum class Limit : uint8_t {
   none,
   subproblems,
-  memory,  // a proven leaf found no room
-  splits   // nothing was left to split, and the ascent fell short
+  memory,    // a subproblem or a proven leaf found no room
+  splits,    // nothing was left to split, and the ascent fell short
+  falsified  // a row is negative at a point of the region
 };
 
 struct SearchResult {
@@ -56,11 +60,13 @@ struct Budgets {
 };
 
 /// Searches the rows of `source`, starting from `roots`: a bound and multipliers (or none: afresh) for each
-/// row. A unit is left once one of its rows cannot be split further, or it has used up its budget of
-/// subproblems or its room for leaves, all once `stop` says so; `lower` is sound at any time. The
-/// rounds are the same for any number of threads.
+/// row. A unit is left once one of its rows cannot be split further or is falsified, or it has used up its
+/// budget of subproblems or finds no room, all once `stop` says so; `lower` is sound at any time. The
+/// rounds are the same for any number of threads. `falsifier`: attacks the same rows, one of which falsifies
+/// its unit.
 SearchResult searchRows(const RowSource& source, const RowResults& roots, const Images& images,
                         const Budgets& budgets, Workers& workers, int target, const DualPreset& preset,
-                        const SearchOptions& options, const StopCheck& stop, const Progress& progress);
+                        const SearchOptions& options, const StopCheck& stop, const Progress& progress,
+                        Falsifier* falsifier = nullptr);
 
 }  // namespace bulwark

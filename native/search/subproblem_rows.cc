@@ -47,6 +47,8 @@ void SubproblemRows::settled(DualBatch& batch, int r, long row) {
 }
 
 void SubproblemRows::followed(DualBatch& batch, int r, long row) {
+  if (minimises_) batch.readInput(r, minimisers_[row]);
+  if (wanted_ == 0) return;
   std::vector<Candidate>& best = candidates_[row];
   const auto better = [](const Candidate& a, const Candidate& b) { return a.score > b.score; };
   for (size_t k = 0; k < reading_[row].size(); ++k) {

@@ -18,12 +18,16 @@ struct Branch {
 
 class SubproblemRows final : public RowSource, public RowVisitor {
  public:
-  /// `candidates` > 0: also rank that many neurons to split next in rows that end unproven.
-  SubproblemRows(const RowSource& specification, std::vector<Branch> branches, int candidates)
+  /// `candidates` > 0: also rank that many neurons to split next, in rows that end unproven; `minimisers`:
+  /// also read where the input's share of the bound is least.
+  SubproblemRows(const RowSource& specification, std::vector<Branch> branches, int candidates,
+                 bool minimisers)
       : specification_(specification),
         branches_(std::move(branches)),
         wanted_(candidates),
+        minimises_(minimisers),
         candidates_(branches_.size()),
+        minimisers_(branches_.size()),
         reading_(branches_.size()) {}
 
   long count() const override { return static_cast<long>(branches_.size()); }
@@ -32,19 +36,23 @@ class SubproblemRows final : public RowSource, public RowVisitor {
   void stage(Backend& backend, const std::vector<long>& rows, View staging) const override;
 
   void entered(DualBatch& batch, int r, long row) override;
-  bool follows() const override { return wanted_ > 0; }
+  bool follows() const override { return wanted_ > 0 || minimises_; }
   void settled(DualBatch& batch, int r, long row) override;
   void followed(DualBatch& batch, int r, long row) override;
 
   const Branch& branch(long row) const { return branches_[row]; }
   /// Best first; empty where every neuron is settled.
   const std::vector<Candidate>& candidates(long row) const { return candidates_[row]; }
+  /// As a deviation from the centre.
+  const std::vector<float>& minimiser(long row) const { return minimisers_[row]; }
 
  private:
   const RowSource& specification_;
   const std::vector<Branch> branches_;
   const int wanted_;
+  const bool minimises_;
   std::vector<std::vector<Candidate>> candidates_;
+  std::vector<std::vector<float>> minimisers_;
   std::vector<std::vector<ReluRow>> reading_;  // between a row's last evaluation and the pass that follows
 };
 

@@ -95,4 +95,23 @@ std::vector<double> samplePoint(Random& random, const Region& region, int image)
   return x;
 }
 
+bool isInside(const Region& region, int image, const double* point, int size) {
+  double forwards = 0, backwards = 0;
+  for (int i = 0; i < size; ++i) {
+    const size_t at = static_cast<size_t>(image) * size + i;
+    if (!region.lower.empty() && !(point[i] >= region.lower[at] && point[i] <= region.upper[at]))
+      return false;
+    const size_t mirrored = static_cast<size_t>(image) * size + size - 1 - i;
+    if (region.kind == InputKind::box && !region.eps.empty() &&
+        !(std::fabs(point[i] - region.center[at]) <= region.eps[image]))
+      return false;
+    const double a = point[i] - region.center[at], b = point[size - 1 - i] - region.center[mirrored];
+    forwards += region.kind == InputKind::l1 ? std::fabs(a) : a * a;
+    backwards += region.kind == InputKind::l1 ? std::fabs(b) : b * b;
+  }
+  if (region.kind == InputKind::box) return true;
+  const double most = std::max(forwards, backwards);
+  return (region.kind == InputKind::l1 ? most : std::sqrt(most)) <= region.eps[image];
+}
+
 }  // namespace bulwark::selftest

@@ -24,6 +24,10 @@ Region randomRegion(Random&, int size, int count, double eps);
 /// A point of the region of image `image`, often at its border.
 std::vector<double> samplePoint(Random&, const Region&, int image);
 
+/// Whether the point is in the region of image `image` in float64, whichever way its norm is summed: no
+/// tolerance at all.
+bool isInside(const Region&, int image, const double* point, int size);
+
 /// Slopes as CROWN chooses them and small lambdas: multipliers whose bound is worth something.
 proof::Multipliers plainMultipliers(const proof::ProofNetwork&, const proof::ImageFacts&, int target,
                                     float lambda);

@@ -1,7 +1,10 @@
 // Limits of branch and bound: on time, subproblems and memory; and the same result on any number of threads.
 #include <limits>
+#include <memory>
 #include <string>
 
+#include "search/open.h"
+#include "selftest/batch.h"
 #include "selftest/harness.h"
 #include "selftest/search_problems.h"
 
@@ -55,18 +58,66 @@ bool sameLeaves(const std::vector<Leaf>& a, const std::vector<Leaf>& b) {
 
 const Test threads("search: the same result on one thread and on three", [](Context& context) {
   Random& random = context.random;
+  int falsified = 0;
   for (int i = 0; i < 12; ++i) {
     const auto nodes = searchGraph(random);
     Problem one(nodes), three(nodes, 3);
     const Region region = randomRegion(random, one.network.inputSize(), 5, 0.3);
     const Specification rows = rowsNear(random, one.network, region, 3, {-0.1, 0.05, 0.2}, 30);
-    const SearchOptions options{.subproblems = 100, .leaves = true};
+    const SearchOptions options{.subproblems = 100, .leaves = true, .falsify = true};
     const CompleteResult a = one.search(region, rows, options), b = three.search(region, rows, options);
     context.check(a.lower == b.lower, "bounds");
     context.check(a.subproblems == b.subproblems, "subproblems");
+    context.check(a.attack->point == b.attack->point, "counterexamples");
+    for (const Limit limit : a.limit) falsified += limit == Limit::falsified;
     for (size_t row = 0; row < a.leaves.size(); ++row)
       context.check(sameLeaves(a.leaves[row], b.leaves[row]), "leaves");
   }
+  context.check(falsified > 5, "of them falsified: " + std::to_string(falsified));
+});
+
+/// A subproblem with as many bytes as any: `starts` of them where it goes on.
+Subproblem someSubproblem(Random& random, long age, int starts) {
+  Subproblem each{age % 7, age, {}, normal(random), nullptr, {{0, 0, 1}}};
+  for (int i = choose(random, 0, 20); i > 0; --i) each.splits.push_back({0, i, true});
+  if (starts > 0) {
+    Multipliers start;
+    start.slope.emplace_back(starts);
+    each.start = std::make_shared<Multipliers>(std::move(start));
+  }
+  return each;
+}
+
+const Test memory("search: open subproblems keep within their memory", [](Context& context) {
+  constexpr size_t kMemory = 1 << 20;
+  OpenSubproblems open(kMemory);
+  int taken = 0, fresh = 0;
+  while (open.push(someSubproblem(context.random, taken, 1000))) {
+    ++taken;
+    context.check(open.held() <= kMemory, "more than the limit is held");
+  }
+  context.check(open.held() > kMemory - 4096, "refused with room left: " + std::to_string(open.held()));
+  // Three quarters go to starts, of 4 KB each; what is left holds many without.
+  context.check(taken > 3 * static_cast<int>(kMemory / 4 / 4000), "taken in: " + std::to_string(taken));
+  context.check(!open.hold(4096), "room for leaves where there is none");
+
+  double last = -kInfinity;
+  for (const Subproblem& each : open.takeIf([](const Subproblem& any) { return any.row == 3; })) {
+    context.check(each.row == 3 && each.bound >= last, "taken out of order, or another one");
+    last = each.bound;
+    --taken;
+  }
+  last = -kInfinity;
+  for (; !open.empty(); --taken) {
+    const Subproblem each = open.popWorst();
+    context.check(each.row != 3 && each.bound >= last, "not the worst, or one that was taken out");
+    last = each.bound;
+    fresh += !each.start;
+  }
+  context.check(taken == 0 && open.held() == 0,
+                "lost: " + std::to_string(taken) + ", bytes still held: " + std::to_string(open.held()));
+  context.check(fresh > 100, "without a start: " + std::to_string(fresh));
+  context.check(open.hold(kMemory) && !open.hold(1), "all of it can be held, and no more");
 });
 
 const Test limits("search: limits on subproblems, memory and time are kept", [](Context& context) {
@@ -89,10 +140,12 @@ const Test limits("search: limits on subproblems, memory and time are kept", [](
     const CompleteResult none = problem.search(region, rows, options);
     context.check(none.subproblems == std::vector<int64_t>(2, 0), "0 subproblems: none");
 
-    // Without room the children start afresh: weaker, but as sound; and no leaves can be kept.
-    SearchOptions cramped{.subproblems = 60, .memory = 0};
+    // With little room the children start afresh, with less an image is left: weaker, but as sound; and with
+    // none no leaves can be kept.
+    SearchOptions cramped{.subproblems = 60, .memory = size_t{1} << choose(random, 10, 14)};
     const CompleteResult fresh = problem.search(region, rows, cramped);
     cramped.leaves = true;
+    cramped.memory = 0;
     const CompleteResult leafless = problem.search(region, rows, cramped);
     for (int row = 0; row < 4; ++row) {
       context.check(fresh.lower[row] > -kInfinity, "bounds without memory");
@@ -104,7 +157,7 @@ const Test limits("search: limits on subproblems, memory and time are kept", [](
       context.check(leafless.leaves[row].empty(), "no leaves without memory");
       context.check(leafless.limit[row / 2] != Limit::none || !(leafless.lower[row] > 0),
                     "undecided for want of memory, and not named");
-      poor += fresh.subproblems[row / 2] > 0;
+      poor += fresh.limit[row / 2] == Limit::memory;
     }
 
     for (const int polls : {0, 1, 3, 10, 40}) {

@@ -77,7 +77,7 @@ double leastOnGrid(const Network& network, const Region& region, const Specifica
 
 const Test complete("search: tiny networks are decided as a fine grid decides them", [](Context& context) {
   Random& random = context.random;
-  int positive = 0, negative = 0, split = 0, undecided = 0;
+  int positive = 0, negative = 0, split = 0, undecided = 0, missed = 0;
   for (int i = 0; i < 150; ++i) {
     Problem problem(tinyGraph(random));
     const Region region = randomRegion(random, 2, 1, 2);
@@ -94,11 +94,25 @@ const Test complete("search: tiny networks are decided as a fine grid decides th
       ++positive;
       undecided += !(result.lower[0] > 0);
     }
+    const CompleteResult attacked = problem.search(region, rows, {.subproblems = 2000, .falsify = true});
+    const AttackResult& found = *attacked.attack;
+    const bool falsified = attacked.limit[0] == Limit::falsified;
+    context.check(falsified == (found.margin[0] < 0), "falsified by what the attack found");
+    context.check(falsified || attacked.lower == result.lower,
+                  "an attack that finds nothing changes nothing");
+    missed += least < 0 && !falsified;
+    if (!falsified) continue;
+    context.check(isInside(region, 0, found.point.data(), 2), "a counterexample outside");
+    const double value = valueAt(problem.network, rows, 0, 0, found.point);
+    context.check(value < 0 && std::fabs(value - found.margin[0]) < 1e-9,
+                  "a counterexample of another value");
+    context.check(!(attacked.lower[0] > 0), "proven and falsified");
   }
   context.check(positive > 30 && negative > 30 && split > 20, "of every kind: " + std::to_string(positive) +
                                                                   ", " + std::to_string(negative) + ", " +
                                                                   std::to_string(split));
   context.check(undecided == 0, std::to_string(undecided) + " true rows are not proven");
+  context.check(missed == 0, std::to_string(missed) + " false rows are not falsified");
 });
 
 bool takes(const std::vector<Split>& splits, const std::vector<std::vector<double>>& active) {

@@ -189,26 +189,29 @@ class Cascade {
       ...this.#call(stage),
       specification: margins(images.map(({ label }) => label)),
     });
-    images.forEach((image, i) => {
-      image.attackMargin = Math.min(image.attackMargin ?? Infinity, margin[i]);
-      if (margin[i] < 0) image.verdict = 'falsified';
-    });
+    images.forEach((image, i) => this.#attacked(image, margin[i]));
+  }
+
+  /** What an attack found, +Infinity for nothing. */
+  #attacked(image: Progress, margin: number): void {
+    if (margin < (image.attackMargin ?? Infinity)) image.attackMargin = margin;
+    if (margin < 0) image.verdict = 'falsified';
   }
 
   /** Rounds share the image's time and subproblems. */
   async #search(image: Progress, stage: Stage & { kind: 'search' }): Promise<void> {
     const { signal, timeLimit } = this.#call(stage);
-    const { memory } = stage.limits;
+    const { falsify, limits } = stage;
     const begin = performance.now();
     let done = 0;
     for (const { subproblems = Infinity, ...boxes } of stage.rounds) {
       const spent = (performance.now() - begin) / 1000;
-      const most = Math.min(subproblems, stage.limits.subproblems - done);
+      const most = Math.min(subproblems, limits.subproblems - done);
       const left = timeLimit > 0 ? Math.max(1e-3, timeLimit - spent) : 0;
-      const options = { method: 'complete', ...boxes, subproblems: most, memory } as const;
+      const options = { method: 'complete', ...boxes, subproblems: most, memory: limits.memory, falsify } as const;
       await this.#bounds([image], { ...options, signal, timeLimit: left });
       if (image.search) image.search = { ...image.search, subproblems: (done += image.search.subproblems) };
-      if (image.verdict !== undefined || done >= stage.limits.subproblems) return;
+      if (image.verdict !== undefined || done >= limits.subproblems) return;
     }
   }
 
@@ -221,10 +224,11 @@ class Cascade {
       specification: margins(images.map(({ label }) => label)),
       stopWhenProven: true,
     });
-    const { lower, shape, timedOut, subproblems, limits } = bounds;
+    const { lower, shape, timedOut, subproblems, limits, attack } = bounds;
     if (certificates) this.#keepEvidence(images, bounds);
     images.forEach((image, i) => {
       if (subproblems && limits) image.search = { subproblems: subproblems[i], limit: limits[i] };
+      if (attack) this.#attacked(image, attack.margin[i]);
       this.#raise(image, lower.subarray(i * shape[1], (i + 1) * shape[1]));
       if (timedOut[i]) image.verdict ??= 'timeout';
     });
@@ -246,10 +250,7 @@ class Cascade {
       stage.subproblems,
     );
     image.search = { subproblems, limit };
-    if (counterexample) {
-      image.attackMargin = Math.min(image.attackMargin ?? Infinity, counterexample.margin);
-      image.verdict = 'falsified';
-    }
+    if (counterexample) this.#attacked(image, counterexample.margin);
     if (lower) this.#raise(image, lower);
     if (limit === 'time') image.verdict ??= 'timeout';
   }
@@ -260,7 +261,7 @@ class Cascade {
       const known = image.lower?.[row] ?? -Infinity;
       return bound > known ? bound : known;
     });
-    if (image.lower.every((bound) => bound > 0)) image.verdict = 'verified';
+    if (image.lower.every((bound) => bound > 0)) image.verdict ??= 'verified';
   }
 
   #keepEvidence(images: readonly Progress[], bounds: Bounds): void {

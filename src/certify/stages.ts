@@ -8,7 +8,12 @@ export type Stage = {
 } & (
   | { readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
   | { readonly kind: 'bounds'; readonly options: MethodOptions }
-  | { readonly kind: 'search'; readonly rounds: readonly SearchRound[]; readonly limits: SearchLimits }
+  | {
+      readonly kind: 'search';
+      readonly rounds: readonly SearchRound[];
+      readonly limits: SearchLimits;
+      readonly falsify: boolean;
+    }
   | { readonly kind: 'inputs'; readonly assurance: ProofLevel; readonly subproblems: number }
 );
 
@@ -39,9 +44,10 @@ export interface StageOptions {
 /**
  * The cascade, cheapest first. The cheap bound is the first evaluation of `joint`, at CROWN's slopes: rows
  * that it proves leave before any ascent. `joint` is followed by joint on optimised boxes. `complete` follows joint
- * on cheap boxes by a stronger attack and by branch and bound: a few splits gain more than better boxes
- * for the same time, and prove what weights per neuron would in as much of it; what they leave is searched again on
- * better boxes. Any other method stands alone, so that its figures are its own.
+ * on cheap boxes by branch and bound with an attack of its own: a few splits gain more than better boxes for the
+ * same time, and prove what weights per neuron would in as much of it; what they leave is searched again on better
+ * boxes. Descents from subproblems' minimisers find what a stronger attack before them would. Any other method
+ * stands alone, so that its figures are its own.
  */
 export function stagesFor({ method, attack, limits, inputs }: StageOptions): readonly Stage[] {
   const stages: Stage[] = [];
@@ -61,18 +67,11 @@ export function stagesFor({ method, attack, limits, inputs }: StageOptions): rea
       options: { method, boxes: 'optimised', boxIterations: 5, decidedOnly: true },
     });
   } else if (method === 'complete') {
-    if (attack) {
-      stages.push({
-        name: 'strong attack',
-        kind: 'attack',
-        options: { steps: 100, restarts: 256, stopWhenFalsified: true },
-      });
-    }
     const name = 'complete';
     if (inputs) {
       stages.push({ name, kind: 'inputs', alone: true, assurance: inputs, subproblems: limits.subproblems });
     } else {
-      stages.push({ name, kind: 'search', alone: true, rounds, limits });
+      stages.push({ name, kind: 'search', alone: true, rounds, limits, falsify: attack });
     }
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });

@@ -125,12 +125,12 @@ export function box(lower: Vectors, upper: Vectors): Region {
   });
 }
 
-/** The region as the native engine takes it: an l-infinity ball is a box there. */
+/** The region as the native engine takes it: an l-infinity ball is a box with a radius there. */
 export function toNativeRegion(region: Region): NativeRegion {
   const { count, center, eps, lower, upper } = region;
   const kind = region.kind === 'linf' ? 'box' : region.kind;
   const ends = lower && upper ? { lower, upper } : {};
-  return kind === 'box' ? { kind, count, center, ...ends } : { kind, count, center, eps, ...ends };
+  return region.kind === 'box' ? { kind, count, center, ...ends } : { kind, count, center, eps, ...ends };
 }
 
 function isVector(value: Vectors): value is Vector {

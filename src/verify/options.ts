@@ -78,10 +78,15 @@ export interface MethodOptions {
    */
   boxSubproblems?: number;
   /**
-   * Method complete: most MiB for the multipliers of open subproblems, which start afresh where there is no
-   * room, and for those that prove leaves, without which an image stays undecided; default 1024.
+   * Method complete: most MiB for open subproblems, which start afresh where only three quarters of it would
+   * be left to others, and for what proves leaves; an image that finds no room stays undecided. Default 1024.
    */
   memory?: number;
+  /**
+   * Method complete: also attack from where subproblems' relaxations are least, and leave an image once one of
+   * its rows is negative at a point of the region; default false.
+   */
+  falsify?: boolean;
   /** Leave a row as it is once its lower bound is positive; default false. */
   stopWhenProven?: boolean;
   /** Seconds for the whole call, 0 (the default) for no limit; what is proven by then is returned. */
@@ -163,6 +168,7 @@ export function resolveSearchOptions(options: BoundsOptions, kind: RegionKind): 
   return {
     ...resolveBoundsOptions(options, kind),
     ...resolveSearchLimits(options),
+    falsify: options.falsify ?? false,
   };
 }
 

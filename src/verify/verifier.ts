@@ -86,6 +86,8 @@ export interface Bounds {
   readonly subproblems?: Float64Array;
   /** Method complete: `[images]` what ended each image's search. */
   readonly limits?: readonly SearchLimit[];
+  /** Method complete with `falsify`: what its attack found; values are +Infinity of rows it did not try. */
+  readonly attack?: Attack;
   /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */
   readonly leaves?: readonly (readonly Leaf[])[];
 }
@@ -328,13 +330,14 @@ export class Verifier {
     const native = resolveSearchOptions(options, region.kind);
     const rows = options.specification.resolve(region.count, model.outputSize);
     const network = this.#network(model);
-    const { notes, ...result } = await this.#calls.run(options, (control) =>
+    const { notes, attack, ...result } = await this.#calls.run(options, (control) =>
       this.#engine.search(network, toNativeRegion(region), rows, native, control),
     );
     warn(notes);
+    const shape = [region.count, rows.rowCount] as const;
     const iterations = new Int32Array(result.lower.length);
     const timedOut = Array.from(result.timedOut, Boolean);
-    return { ...result, shape: [region.count, rows.rowCount], iterations, timedOut };
+    return { ...result, shape, iterations, timedOut, ...(attack && { attack: { ...attack, shape } }) };
   }
 
   #checkSize(model: Model, size: number, what: string): void {

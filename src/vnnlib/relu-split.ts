@@ -1,13 +1,22 @@
 /** Branch and bound on ReLUs, for boxes of too many inputs to bisect. */
 import type { Problem } from '../problem/problem.js';
 import type { MethodOptions } from '../verify/options.js';
+import { descend } from './descent.js';
 import { batchOf } from './regions.js';
-import { type Search, secondsLeft } from './solver.js';
+import { type Counterexample, type Search, secondsLeft } from './solver.js';
 
 /** A problem with the terms that are not ruled out; the rows of each, most promising first. */
 export interface OpenProblem {
   readonly problem: Problem;
   readonly terms: readonly (readonly number[])[];
+  /** The engine takes a point for a counterexample that `Search.accept` does not: it is not to end searches. */
+  readonly disputed?: boolean;
+}
+
+/** What a search leaves open, or the counterexample that it came upon. */
+export interface Searched {
+  readonly open: readonly OpenProblem[];
+  readonly counterexample?: Counterexample;
 }
 
 /** How much a search may take. */
@@ -15,32 +24,40 @@ export type Effort = Required<Pick<MethodOptions, 'boxes' | 'boxSubproblems' | '
 
 /** Problems in one native call. */
 const mostAtOnce = 32;
+/** From a point that is almost a counterexample, or one but for rounding, down to one: `firstStep` of the box. */
+const lastDescent = { steps: 20, firstStep: 0.02 };
 
 /**
  * Rules out every term one of whose rows is proven positive on the whole box, by a bound without splits,
  * and orders the rows of the others by their bounds.
  */
-export function boundRows(search: Search, open: readonly OpenProblem[]): Promise<OpenProblem[]> {
+export async function boundRows(
+  search: Search,
+  open: readonly OpenProblem[],
+): Promise<readonly OpenProblem[]> {
   const method = { method: 'joint', boxes: 'crown', stopWhenProven: true } as const;
-  return proveRows(search, open, (term) => term, 1, method);
+  return (await proveRows(search, open, (term) => term, 1, method)).open;
 }
 
 /**
  * The same by a search. A term of several rows takes several: the k-th is spent on the k-th row of every
- * term, each with its part of the time.
+ * term, each with its part of the time. Where all terms have one row, for which to be negative is to be a
+ * counterexample, an attack runs beside it.
  */
 export async function searchRows(
   search: Search,
   open: readonly OpenProblem[],
   effort: Effort,
-): Promise<OpenProblem[]> {
-  let rest = [...open];
+): Promise<Searched> {
+  let rest = open;
   const longest = Math.max(0, ...open.flatMap(({ terms }) => terms.map((term) => term.length)));
   for (let k = 0; k < longest && rest.length > 0; k += 1) {
-    const method = { method: 'complete', ...effort } as const;
-    rest = await proveRows(search, rest, (term) => term.slice(k, k + 1), longest - k, method);
+    const method = { method: 'complete', falsify: longest === 1, ...effort } as const;
+    const searched = await proveRows(search, rest, (term) => term.slice(k, k + 1), longest - k, method);
+    if (searched.counterexample) return searched;
+    rest = searched.open;
   }
-  return rest;
+  return { open: rest };
 }
 
 /** `parts`: calls like this that the time left is for. */
@@ -50,7 +67,7 @@ async function proveRows(
   rowsOf: (term: readonly number[]) => readonly number[],
   parts: number,
   method: MethodOptions,
-): Promise<OpenProblem[]> {
+): Promise<Searched> {
   const { verifier, model, signal, assurance } = search;
   const rest: OpenProblem[] = [];
   for (let begin = 0; begin < open.length; begin += mostAtOnce) {
@@ -67,23 +84,36 @@ async function proveRows(
       continue;
     }
     const { region, specification, rowCount, places } = batchOf(wanted, model.outputSize);
-    const { lower } = await verifier.bounds(model, region, {
+    const { lower, attack } = await verifier.bounds(model, region, {
       ...method,
+      ...(method.falsify && { falsify: !part.some(({ disputed }) => disputed) }),
       specification,
       assurance,
       timeLimit: Number.isFinite(seconds) ? seconds : 0,
       signal,
     });
-    part.forEach(({ problem, terms }, image) => {
+    const disputed = new Set<number>();
+    for (const [image, { problem, terms }] of part.entries()) {
+      if (!attack || !(attack.margin[image] < 0)) continue;
+      const x = attack.point.slice(image * region.size, (image + 1) * region.size);
+      const term = terms.find(([row]) => places[image].get(row) === attack.row[image]) ?? terms[0];
+      const counterexample =
+        search.accept(problem, x) ?? (await descend(search, [{ problem, term, x }], lastDescent));
+      if (counterexample) return { open: [], counterexample };
+      disputed.add(image);
+    }
+    part.forEach(({ problem, terms, ...known }, image) => {
       const boundOf = (row: number): number => {
         const place = places[image].get(row);
         return place === undefined ? -Infinity : lower[image * rowCount + place];
       };
       const left = terms.filter((term) => !term.some((row) => boundOf(row) > 0));
-      if (left.length > 0) rest.push({ problem, terms: left.map((term) => sorted(term, boundOf)) });
+      if (left.length === 0) return;
+      const ordered = left.map((term) => sorted(term, boundOf));
+      rest.push({ problem, terms: ordered, disputed: known.disputed || disputed.has(image) });
     });
   }
-  return rest;
+  return { open: rest };
 }
 
 /** Greatest bound first; where nothing is known of any, as they were. */

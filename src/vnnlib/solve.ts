@@ -42,7 +42,7 @@ export const solve: Solver = async (verifier, model, problems, options) => {
   const inputs = hasFewInputs(model) ? new InputSplitter(search, problems) : undefined;
   if (inputs && model.inputSize <= fewInputs) return inputs.run();
   const begin = performance.now();
-  let open: OpenProblem[] = await boundRows(
+  let open: readonly OpenProblem[] = await boundRows(
     search,
     problems.map((problem) => ({ problem, terms: problem.terms })),
   );
@@ -56,7 +56,9 @@ export const solve: Solver = async (verifier, model, problems, options) => {
     const affordable = round.boxes === 'crown' || boxSeconds < round.share * left;
     const { share, ...effort } = affordable ? round : cheaper;
     const before = performance.now();
-    open = await searchRows(within(search, inputs ? share / 2 : share), open, effort);
+    const searched = await searchRows(within(search, inputs ? share / 2 : share), open, effort);
+    if (searched.counterexample) return { verdict: 'sat', counterexample: searched.counterexample };
+    open = searched.open;
     if (inputs && open.length > 0) {
       const answer = await inputs.run({ deadline: 2 * performance.now() - before });
       if (answer.verdict === 'sat' || answer.verdict === 'unsat') return answer;
