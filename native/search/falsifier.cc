@@ -16,8 +16,8 @@ constexpr int kAtOnce = 128;
 /// How many of them are descended from: one block of lanes, some twentieth of what their round costs.
 constexpr int kDescents = 16;
 constexpr int kSteps = 20, kStepsPerCheck = 5;
-/// Of the region's radius; splits have brought the start near.
-constexpr float kFirstStep = 0.25f, kShrink = 0.85f;
+/// Of the region's radius: wide enough to leave the basin that a minimiser lies in.
+constexpr float kFirstStep = 1.0f, kShrink = 0.85f;
 
 }  // namespace
 

@@ -208,7 +208,13 @@ class Cascade {
       const spent = (performance.now() - begin) / 1000;
       const most = Math.min(subproblems, limits.subproblems - done);
       const left = timeLimit > 0 ? Math.max(1e-3, timeLimit - spent) : 0;
-      const options = { method: 'complete', ...boxes, subproblems: most, memory: limits.memory, falsify } as const;
+      const options = {
+        method: 'complete',
+        ...boxes,
+        subproblems: most,
+        memory: limits.memory,
+        falsify,
+      } as const;
       await this.#bounds([image], { ...options, signal, timeLimit: left });
       if (image.search) image.search = { ...image.search, subproblems: (done += image.search.subproblems) };
       if (image.verdict !== undefined || done >= limits.subproblems) return;

@@ -66,7 +66,7 @@ const growth = 4;
  * the closed form of its own affine bounds too. Only what is proven at the assurance asked for counts.
  *
  * Method complete only has to decide each ball: where inputs are few and balls are l-infinity ones, it bisects the
- * inputs, and a counterexample ends a step at once. Without assurance it splits ReLUs.
+ * inputs. Without assurance it splits ReLUs. Either way a counterexample ends a step at once.
  *
  * @param center one or several inputs.
  * @throws as `Verifier.bounds`.
@@ -162,6 +162,7 @@ class RadiusSearch {
           ...this.#options,
           coefficients: this.#closedForm,
           upper: false,
+          falsify: true,
         });
       }
     }
@@ -265,6 +266,9 @@ class RadiusSearch {
     const { norm } = this.#options;
     let allPositive = true;
     let nearest = radius;
+    if (bounds.attack && bounds.attack.margin[index] < 0) {
+      this.#refuted[image] = Math.min(this.#refuted[image], radius);
+    }
     for (let at = index * rowCount; at < (index + 1) * rowCount; at += 1) {
       const span = [at * center.length, (at + 1) * center.length] as const;
       const proven = bounds.lower[at] > 0;
