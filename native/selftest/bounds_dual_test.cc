@@ -204,7 +204,8 @@ const Test stillTest("dual: a row held still repeats itself", [](Context& contex
       rows.evaluate(again);
     }
     const std::vector<Multipliers> after = rows.batch.multipliers({0, 1});
-    if (std::isnan(value[0])) return;  // and so may be what gives it
+    // It says nothing, and its gradient's square is more than float32 can hold.
+    if (!(value[0] > -1e30)) return;
     context.check(again[0] == value[0], each.name + ": the same value");
     context.check(after[0].slope == before[0].slope && after[0].lambda == before[0].lambda &&
                       after[0].inputLambda == before[0].inputLambda,

@@ -153,6 +153,31 @@ const Test multiplierTest(
       });
     });
 
+const Test stillTest(
+    "inputDual, a still row keeps its multiplier of the clipped l2 ball, 0 too",
+    [](Context& context, Backend& backend) {
+      eachSize(context, backend, [&](Problem& problem) {
+        RowValues still(backend, problem.a.view().blocks);
+        still.set([](int row) { return row % 2; });
+        problem.lambda.set([&](int) {
+          return choose(context.random, 0, 1) == 0 ? 0 : std::exp(uniform(context.random, -6, 6));
+        });
+        const std::vector<float> given = problem.lambda.host;
+        InputRegion region = problem.region(InputKind::l2, true);
+        region.still = still.device();
+        backend.inputDual(region, problem.a.view(), 3, problem.dx.view(), problem.value.device());
+        problem.lambda.get();
+        int moved = 0;
+        for (int row = 0; row < problem.a.rows(); ++row) {
+          if (row % 2 == 1)
+            context.check(problem.lambda.host[row] == given[row], "a still row's multiplier");
+          else
+            moved += problem.lambda.host[row] != given[row];
+        }
+        context.check(moved > 0, "other rows' move");
+      });
+    });
+
 const Test clippedL1Test("inputDual, clipped l1 ball", [](Context& context, Backend& backend) {
   eachSize(context, backend, [&](Problem& problem) {
     problem.solve(backend, InputKind::l1, true, 0);

@@ -144,9 +144,11 @@ static void clippedL2Input(const InputRegion& region, View a, int block, int ste
     bool cold = false;
     for (int lane = 0; lane < kLanes; ++lane) cold = cold || lambda[lane] == 0.0f;
     if (cold) squareSums(a, block, sums.all);
-    for (int lane = 0; lane < kLanes; ++lane)
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (still && still[lane] != 0.0f) continue;
       if (lambda[lane] == 0.0f && eps[lane] > 0.0f)
         lambda[lane] = static_cast<float>(__builtin_sqrt(sums.all[lane]) / eps[lane]);
+    }
   }
   for (int step = 0; step < steps; ++step) {
     clippedSums(region, a, block, lambda, sums);

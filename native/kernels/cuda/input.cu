@@ -100,14 +100,14 @@ __global__ void __launch_bounds__(kWideThreads)
   const size_t row = walk.row;
   const float eps = region.eps[row];
   float lambda = region.lambda[row];
+  const bool still = region.still && region.still[row] != 0.0f;
   double all = 0.0;
   if (steps > 0) {
     float sum = 0.0f;
     for (; walk.here(); walk.next()) sum += a[walk.at] * a[walk.at];
     all = sumOfRow(sum, shared);
-    if (lambda == 0.0f && eps > 0.0f) lambda = static_cast<float>(sqrt(all) / eps);
+    if (!still && lambda == 0.0f && eps > 0.0f) lambda = static_cast<float>(sqrt(all) / eps);
   }
-  const bool still = region.still && region.still[row] != 0.0f;
   for (int step = 0; step < steps; ++step) {
     const float inverse = cappedInverse(lambda);
     float onLine = 0.0f, atEnds = 0.0f;
