@@ -166,7 +166,8 @@ describe('what is split', () => {
       expect(decidesByInputs(model, 'box', 'real')).toBe(true);
       return decideByInputs(search, box(low, high), given, 10_000);
     };
-    const { counterexample } = await decide(1.05 * nearest);
+    const { counterexample, limit } = await decide(1.05 * nearest);
+    expect(limit).toBe('falsified');
     expect(counterexample!.margin).toBe(leastMargin(model, label)(counterexample!.x));
     expect(counterexample!.margin).toBeLessThan(0);
     const { lower: radius } = await verifier.radius(model, center, {

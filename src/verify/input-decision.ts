@@ -75,7 +75,8 @@ export async function decideByInputs(
   };
   const answer = await new InputSplitter({ ...search, accept }, [problem]).run({ most });
   const { verdict, boxes } = answer;
-  if (verdict === 'sat') return { counterexample: answer.counterexample, subproblems: boxes, limit: 'none' };
+  if (verdict === 'sat')
+    return { counterexample: answer.counterexample, subproblems: boxes, limit: 'falsified' };
   if (verdict === 'unsat') {
     return { lower: Array.from({ length: rowCount }, () => goal), subproblems: boxes, limit: 'none' };
   }

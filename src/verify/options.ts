@@ -14,9 +14,9 @@ import type { Specification } from '../problem/specification.js';
  * Restrictions of the one dual; `'lip'` is the product of norms, `'weighted'` is joint followed by an ascent with
  * ball multipliers per neuron (l2 balls, assurance `'real'` or `'float32'`, bounds only), `'complete'` is joint
  * followed by branch and bound on the rows that it leaves open. `Verifier.bounds` then splits ReLUs, whatever the
- * region: each row has a bound of its own. Who only has to decide whether all rows are positive, `radius` and
- * `certify`, splits the inputs instead where these are few; that proves all rows together, or finds a
- * counterexample, for which bounds have no place.
+ * region: every row has a bound of its own, proven or not. `radius` and `certify` only have to decide whether all
+ * rows are positive, and split the inputs instead where these are few and no multipliers are asked for: that
+ * proves all rows of an image together, above a number next to 0, or none.
  */
 export type Method = NativeMethod | 'complete';
 /** How the pre-activation boxes of the layers before the last are made. */
