@@ -43,7 +43,7 @@ export function addCertify(program: Command, signal: AbortSignal): void {
     )
     .option('--certificates <folder>', 'write a certificate for every verified image')
     .option('--subproblems <N>', 'method complete: most per image (default: 100000)', whole)
-    .option('--memory <MiB>', 'method complete: most for multipliers that are kept (default: 1024)', whole);
+    .option('--memory <MiB>', 'method complete: most that is kept of an image (default: 1024)', whole);
   addResumeOptions(command).action((path: string, options: CertifyCommandOptions) =>
     run(path, options, signal),
   );

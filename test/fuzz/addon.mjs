@@ -82,6 +82,7 @@ export async function open(folder) {
         ...options,
         method: random.pick(['ibp', 'crown', 'alpha-crown', 'sdp-crown', 'joint', 'lip', 'weighted']),
         multipliers: random.chance(0.5),
+        falsify: random.chance(0.5),
       },
     };
     const part = random.pick(Object.keys(argumentsOf));
