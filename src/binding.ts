@@ -151,7 +151,7 @@ export interface NativeSearchResult {
   subproblems: Float64Array;
   /** `[n]` */
   limits: NativeSearchLimit[];
-  /** What was found, where it was to falsify; a value of +Infinity: nothing of that row. */
+  /** What was found, where it was to falsify; +Infinity where no row of an image is negative. */
   attack?: NativeAttackResult;
   /** `[n * rowCount]` leaves of every proven row, when multipliers are asked for. */
   leaves?: NativeLeaf[][];

@@ -1,5 +1,5 @@
 /** Method complete as users call it: agrees with attacks, is proven by certificates, keeps its limits. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BoxClaim, CertificateChecker } from '../src/certificate/index.js';
 import { CertificateMaker, type RowEvidence } from '../src/certify/certificates.js';
 import { StageEvidence } from '../src/certify/evidence.js';
@@ -17,6 +17,7 @@ import {
   exportOnnx,
   margins,
 } from '../src/index.js';
+import { searchInRounds } from '../src/verify/search-rounds.js';
 import { failure } from './support/failure.js';
 import { referenceOutputs } from './support/onnxruntime.js';
 import { Random, linearNetwork, networkKinds } from './support/random-networks.js';
@@ -235,35 +236,50 @@ describe('limits', () => {
     expect(records[0]).not.toHaveProperty('subproblems');
   });
 
-  it('a campaign searches an image again on better boxes, within the same limits', async () => {
+  it('searches what a few splits leave open again on better boxes, within the same limits', async () => {
     const model = linearNetwork(new Random(5), [60, 120, 120, 120, 5]);
     const data = new Random(6).vector(60, 0, 1);
-    const labels = Int32Array.of((await verifier.predict(model, data))[0]);
-    const images = { data, count: 1, size: 60, start: 0, available: 1 };
-    const records: CertifyRecord[] = [];
-    const onRecord = (record: CertifyRecord): number => records.push(record);
-    const limits = { subproblems: 400, timeLimit: 1000 };
-    const bounds = vi.spyOn(verifier, 'bounds');
-    try {
-      const options = { norm: 'linf', eps: 0.5, method: 'complete', attack: false, onRecord } as const;
-      await certify(verifier, model, { images, labels }, { ...options, ...limits });
-      const asked = bounds.mock.calls.map(([, , call]) => call);
-      const rounds = asked.flatMap((call, i) =>
-        call.method === 'complete'
-          ? [{ ...call, found: bounds.mock.results[i].value as Promise<Bounds> }]
-          : [],
-      );
-      expect(rounds).toHaveLength(2);
-      const [first, second] = rounds;
-      const [before, after] = [await first.found, await second.found].map((found) => found.subproblems![0]);
-      expect(before).toBeLessThan(200);
-      expect(second).toMatchObject({ boxes: 'optimised', subproblems: limits.subproblems - before });
-      expect(first.boxes).toBeUndefined();
-      expect(second.timeLimit).toBeLessThan(first.timeLimit!);
-      expect(records).toMatchObject([{ limit: 'subproblems', subproblems: before + after }]);
-    } finally {
-      bounds.mockRestore();
-    }
+    const [label] = await verifier.predict(model, data);
+    const region = ball('linf', [data, data, data], [0.15, 1e-3, 0.08]);
+    const calls: { part: Region; asked: BoundsOptions; found: Bounds }[] = [];
+    const once = async (part: Region, asked: BoundsOptions): Promise<Bounds> => {
+      const found = await verifier.bounds(model, part, { boxes: 'crown', ...asked });
+      calls.push({ part, asked, found });
+      return found;
+    };
+    const limits = { subproblems: 400, timeLimit: 1000, multipliers: true, falsify: true };
+    const options = { specification: margins(label), method: 'complete', ...limits } as const;
+    const both = await searchInRounds(once, region, options, model.outputSize);
+    expect(calls).toHaveLength(2);
+    const [first, next] = calls;
+    const spent = first.found.subproblems!;
+    expect(first.found.limits).toEqual(['subproblems', 'none', 'subproblems']);
+    expect(Math.max(...spent)).toBeLessThan(200);
+    expect(Array.from(next.part.eps)).toEqual([0.15, 0.08]);
+    expect(next.asked).toMatchObject({ boxes: 'optimised', subproblems: 400 - Math.max(...spent) });
+    expect(next.asked.timeLimit).toBeLessThan(1000);
+
+    const more = next.found.subproblems!;
+    expect(Array.from(both.subproblems!)).toEqual([spent[0] + more[0], spent[1], spent[2] + more[1]]);
+    expect(both.limits).toEqual([next.found.limits![0], 'none', next.found.limits![1]]);
+    expect(both.lower.subarray(4, 8)).toEqual(first.found.lower.subarray(4, 8));
+    expect(both.lower.subarray(4, 8).every((bound) => bound > 0)).toBe(true);
+    expect(both.lower.subarray(8)).toEqual(next.found.lower.subarray(4));
+    expect(both.leaves!.slice(8)).toEqual(next.found.leaves!.slice(4));
+    expect(both.attack!.margin[2]).toBe(
+      Math.min(first.found.attack!.margin[2], next.found.attack!.margin[1]),
+    );
+    const boxesOf = (bounds: Bounds, image: number): number =>
+      bounds.boxes!.filter((box) => box.image === image).length;
+    expect([0, 1, 2].map((image) => boxesOf(both, image))).toEqual([
+      boxesOf(next.found, 0),
+      boxesOf(first.found, 1),
+      boxesOf(next.found, 1),
+    ]);
+
+    calls.length = 0;
+    await searchInRounds(once, region, { ...options, boxes: 'crown' }, model.outputSize);
+    expect(calls).toHaveLength(1);
   });
 
   it('leaves an image whose proven leaves find no room', async () => {

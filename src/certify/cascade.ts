@@ -176,8 +176,6 @@ class Cascade {
         return this.#attack(images, stage);
       case 'bounds':
         return this.#bounds(images, { ...stage.options, ...this.#call(stage) });
-      case 'search':
-        return this.#search(images[0], stage);
       case 'inputs':
         return this.#inputs(images[0], stage);
     }
@@ -196,29 +194,6 @@ class Cascade {
   #attacked(image: Progress, margin: number): void {
     if (margin < (image.attackMargin ?? Infinity)) image.attackMargin = margin;
     if (margin < 0) image.verdict = 'falsified';
-  }
-
-  /** Rounds share the image's time and subproblems. */
-  async #search(image: Progress, stage: Stage & { kind: 'search' }): Promise<void> {
-    const { signal, timeLimit } = this.#call(stage);
-    const { falsify, limits } = stage;
-    const begin = performance.now();
-    let done = 0;
-    for (const { subproblems = Infinity, ...boxes } of stage.rounds) {
-      const spent = (performance.now() - begin) / 1000;
-      const most = Math.min(subproblems, limits.subproblems - done);
-      const left = timeLimit > 0 ? Math.max(1e-3, timeLimit - spent) : 0;
-      const options = {
-        method: 'complete',
-        ...boxes,
-        subproblems: most,
-        memory: limits.memory,
-        falsify,
-      } as const;
-      await this.#bounds([image], { ...options, signal, timeLimit: left });
-      if (image.search) image.search = { ...image.search, subproblems: (done += image.search.subproblems) };
-      if (image.verdict !== undefined || done >= limits.subproblems) return;
-    }
   }
 
   async #bounds(images: readonly Progress[], options: MethodOptions & CallOptions): Promise<void> {

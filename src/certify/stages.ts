@@ -8,35 +8,14 @@ export type Stage = {
 } & (
   | { readonly kind: 'attack'; readonly options: Omit<AttackOptions, 'specification'> }
   | { readonly kind: 'bounds'; readonly options: MethodOptions }
-  | {
-      readonly kind: 'search';
-      readonly rounds: readonly SearchRound[];
-      readonly limits: SearchLimits;
-      readonly falsify: boolean;
-    }
   | { readonly kind: 'inputs'; readonly assurance: ProofLevel; readonly subproblems: number }
 );
-
-/** What all rounds of branch and bound may take together, and each may keep. */
-export type SearchLimits = Required<Pick<MethodOptions, 'subproblems' | 'memory'>>;
-
-/** Branch and bound from the root, on boxes of its own. */
-export interface SearchRound extends Pick<MethodOptions, 'boxes' | 'boxIterations'> {
-  /** After so many subproblems the next round begins; the last has all that are left. */
-  readonly subproblems?: number;
-}
-
-/**
- * Better boxes cost as much as some hundred subproblems, and pay where a tree would be larger: they make it several
- * times smaller. After the root, splits hardly move them.
- */
-const rounds: readonly SearchRound[] = [{ subproblems: 32 }, { boxes: 'optimised', boxIterations: 5 }];
 
 export interface StageOptions {
   method: Method;
   attack: boolean;
   /** Of branch and bound. */
-  limits: SearchLimits;
+  limits: Required<Pick<MethodOptions, 'subproblems' | 'memory'>>;
   /** Where branch and bound is to split inputs, not ReLUs: what it proves. */
   inputs?: ProofLevel;
 }
@@ -71,7 +50,7 @@ export function stagesFor({ method, attack, limits, inputs }: StageOptions): rea
     if (inputs) {
       stages.push({ name, kind: 'inputs', alone: true, assurance: inputs, subproblems: limits.subproblems });
     } else {
-      stages.push({ name, kind: 'search', alone: true, rounds, limits, falsify: attack });
+      stages.push({ name, kind: 'bounds', alone: true, options: { method, ...limits, falsify: attack } });
     }
   } else {
     stages.push({ name: method, kind: 'bounds', options: { method } });

@@ -125,6 +125,26 @@ export function box(lower: Vectors, upper: Vectors): Region {
   });
 }
 
+/** The region of some images only. */
+export function regionOf(region: Region, images: readonly number[]): Region {
+  const { kind, size, eps, lower, upper } = region;
+  const some = (values: Float64Array, each: number): Float64Array => {
+    const out = new Float64Array(images.length * each);
+    images.forEach((image, i) => out.set(values.subarray(image * each, (image + 1) * each), i * each));
+    return out;
+  };
+  const ends = lower && upper ? { lower: some(lower, size), upper: some(upper, size) } : {};
+  const radii = eps.length === 0 ? eps : some(eps, 1);
+  return Object.freeze({
+    kind,
+    count: images.length,
+    size,
+    center: some(region.center, size),
+    eps: radii,
+    ...ends,
+  });
+}
+
 /** The region as the native engine takes it: an l-infinity ball is a box with a radius there. */
 export function toNativeRegion(region: Region): NativeRegion {
   const { count, center, eps, lower, upper } = region;

@@ -21,6 +21,7 @@ import { type Region, type Vectors, packVectors, toNativeRegion } from '../probl
 import { withNegatives } from '../problem/specification.js';
 import { formatShape } from '../tensor.js';
 import { Calls, fromNative } from './control.js';
+import { halves, negate } from './halves.js';
 import { type NoiseOptions, resolveNoiseOptions } from './noise.js';
 import {
   type Assurance,
@@ -34,6 +35,7 @@ import {
   resolveSearchOptions,
 } from './options.js';
 import { type Radii, type RadiusOptions, certifiedRadius } from './radius.js';
+import { searchInRounds } from './search-rounds.js';
 
 export interface VerifierOptions {
   /** `'auto'` takes a CUDA device where there is one, else the CPU. Default `'cpu'`. */
@@ -86,7 +88,7 @@ export interface Bounds {
   readonly subproblems?: Float64Array;
   /** Method complete: `[images]` what ended each image's search. */
   readonly limits?: readonly SearchLimit[];
-  /** Method complete with `falsify`: what its attack found; values are +Infinity of rows it did not try. */
+  /** Method complete with `falsify`: what its attack found; +Infinity where no row of an image is negative. */
   readonly attack?: Attack;
   /** Method complete: `[images * rows]` what proves each leaf of a proven row, when multipliers are asked for. */
   readonly leaves?: readonly (readonly Leaf[])[];
@@ -212,7 +214,10 @@ export class Verifier {
    */
   async bounds(model: Model, region: Region, options: BoundsOptions): Promise<Bounds> {
     this.#checkSize(model, region.size, 'the region');
-    if (options.method === 'complete') return this.#search(model, region, options);
+    if (options.method === 'complete') {
+      const once = (part: Region, asked: BoundsOptions) => this.#search(model, part, asked);
+      return searchInRounds(once, region, options, model.outputSize);
+    }
     const native = resolveBoundsOptions(options, region.kind);
     if (options.upper && options.multipliers) {
       throw new InvalidArgumentError('multipliers go with lower bounds only: ask for upper bounds apart');
@@ -368,24 +373,6 @@ export function argmax(values: Float64Array): number {
     if (values[index] > values[best]) best = index;
   }
   return best;
-}
-
-/** Splits `[count, 2 * m]` into the first and the second `[count, m]`. */
-function halves<T extends Float64Array | Int32Array>(values: T, count: number): [T, T] {
-  const block = values.length / count / 2;
-  const part = (half: number): T => {
-    const result = values.slice(0, count * block) as T;
-    for (let image = 0; image < count; image += 1) {
-      const begin = (2 * image + half) * block;
-      result.set(values.subarray(begin, begin + block), image * block);
-    }
-    return result;
-  };
-  return [part(0), part(1)];
-}
-
-function negate(values: Float64Array): Float64Array {
-  return values.map((value) => -value);
 }
 
 /** Results are what they would be without; on a full device they only come more slowly. */
