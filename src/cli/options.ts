@@ -14,7 +14,7 @@ import { Verifier } from '../verify/verifier.js';
 export interface DeviceOptions {
   threads?: number;
   device: 'cpu' | 'cuda' | 'auto';
-  cublas: boolean | string;
+  cublas: false | string;
 }
 
 export interface InputOptions {
@@ -49,8 +49,8 @@ export function addDeviceOptions(command: Command): Command {
       new Option('--device <kind>', 'where to compute').choices(['cpu', 'cuda', 'auto']).default('auto'),
     )
     .option(
-      '--cublas [file]',
-      "make dense products on the GPU by NVIDIA's library, the system's or a file; last bits may depend on the batch",
+      '--cublas <library>',
+      "make dense products on the GPU by NVIDIA's library: system, or its file; last bits may depend on the batch",
       false,
     );
 }
@@ -198,7 +198,8 @@ export async function withVerifier<T>(
   { threads, device, cublas }: DeviceOptions,
   work: (verifier: Verifier) => Promise<T>,
 ): Promise<T> {
-  const verifier = new Verifier({ device, cublas, ...(threads !== undefined && { threads }) });
+  const library = cublas === 'system' ? true : cublas;
+  const verifier = new Verifier({ device, cublas: library, ...(threads !== undefined && { threads }) });
   try {
     return await work(verifier);
   } finally {
