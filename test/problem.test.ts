@@ -51,6 +51,7 @@ describe('regions', () => {
       kind: 'box',
       count: 1,
       center: Float64Array.of(1),
+      eps: Float64Array.of(0.5),
       lower: Float64Array.of(0.5),
       upper: Float64Array.of(1.5),
     });
