@@ -1,9 +1,8 @@
 // Who pays for the balls of the claims in a block's lanes. A multiplier lambda for the ball of a
 // pre-activation is worth something to the minima over its neurons and costs lambda / 2 || z - zhat ||^2.
 // That is paid
-//   - by the neurons of an earlier ReLU, where the ball follows from them (chain.h), each its share where
-//   they
-//     have weights (weights.h);
+//   - by the neurons of an earlier ReLU, where the ball follows from them (chain.h), in proportions that
+//     their weights give, if they have any (weights.h);
 //   - by the input's term, for the first ReLU that reads an l2 ball through affine nodes alone (coupling.h);
 //   - by the bound, with the radius: lambda / 2 rho^2.
 #pragma once
