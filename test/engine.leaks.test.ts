@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
+/** What it printed, whether it found growth (exit code 1) or not: the counts belong to the failure. */
 async function leak(...options: string[]): Promise<string> {
   const path = fileURLToPath(new URL('../scripts/leak.mjs', import.meta.url));
-  return (await promisify(execFile)(process.execPath, [path, ...options])).stdout;
+  const run = promisify(execFile)(process.execPath, [path, ...options]);
+  const { stdout, stderr } = await run.catch((failed: { stdout: string; stderr: string }) => failed);
+  return stdout + stderr;
 }
 
 it('calls, aborted calls, failed loads and engines leave no memory behind', async () => {
