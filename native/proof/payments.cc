@@ -97,7 +97,6 @@ ReluBalls Payments::weightedBalls(int relu, int layer) {
   return {true, own, own + stride, shares, own + 2 * stride, own + 3 * stride};
 }
 
-/// Where the ball of a pre-activation follows from a ReLU before it, that pays; else the bound does.
 void Payments::payScalar(int relu) {
   const double* payment = payment_[relu].data();
   if (relu == coupled_) {
@@ -107,21 +106,15 @@ void Payments::payScalar(int relu) {
     }
     return;
   }
-  const auto& relus = network_.relus();
-  const int pre = preOf(relu);
-  BallChain chain;
+  double lambda[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) {
-    if (lane == 0 || &images_[lane] != &images_[lane - 1]) chain = ballChain(network_, images_[lane], pre);
-    if (lambda_[lane] == 0 && payment[lane] == 0) continue;
-    const double lambda = up(lambda_[lane] + payment[lane]), rho = images_[lane].at(pre).rho;
-    byRadius_[lane] += up(0.5 * lambda * (chain.relu < 0 ? up(rho * rho) : chain.rest));
-    if (chain.relu < 0) continue;
-    const auto source = std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin();
-    payment_[source][lane] = up(payment_[source][lane] + lambda * chain.square);
+    lambda[lane] = lambda_[lane] == 0 && payment[lane] == 0 ? 0 : up(lambda_[lane] + payment[lane]);
   }
+  payBefore(relu, lambda, [&](int source, int lane, const BallChain& chain) {
+    payment_[source][lane] = up(payment_[source][lane] + lambda[lane] * chain.square);
+  });
 }
 
-/// `payScalar` for multipliers per neuron.
 void Payments::payWeighted(int relu) {
   const size_t size = static_cast<size_t>(network_.size(network_.relus()[relu])) * kLanes;
   Buffers::Buffer lambda = buffers_.take(size);
@@ -135,19 +128,9 @@ void Payments::payWeighted(int relu) {
     weights_ = std::move(lambda);
     return;
   }
-  const auto& relus = network_.relus();
-  const int pre = preOf(relu);
-  BallChain chain;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (lane == 0 || &images_[lane] != &images_[lane - 1]) chain = ballChain(network_, images_[lane], pre);
-    if (!(largest[lane] > 0)) continue;
-    const double rho = images_[lane].at(pre).rho;
-    byRadius_[lane] += up(0.5 * largest[lane] * (chain.relu < 0 ? up(rho * rho) : chain.rest));
-    if (chain.relu < 0) continue;
-    const int source =
-        static_cast<int>(std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin());
+  const Composition& composition = network_.composition(preOf(relu));
+  payBefore(relu, largest, [&](int source, int lane, const BallChain& chain) {
     const float* share = shareOf(layerOf(source), lane);
-    const Composition& composition = network_.composition(pre);
     double square = kInfinity;
     if (composition.start == chain.relu)
       square = up(chain.stretch * weightedSquare(composition, lambda.get() + lane, share));
@@ -155,13 +138,29 @@ void Payments::payWeighted(int relu) {
     const double most = up(largest[lane] * chain.square);
     if (!share || !(square < kInfinity)) {
       payment_[source][lane] = up(payment_[source][lane] + std::min(square, most));
-      continue;
+      return;
     }
     double* shares = sharesOf(source);
     for (int j = 0; j < network_.size(chain.relu); ++j) {
       double& paid = shares[static_cast<size_t>(j) * kLanes + lane];
       paid = up(paid + square * share[j]);
     }
+  });
+}
+
+template <typename Pay>
+void Payments::payBefore(int relu, const double* lambda, Pay pay) {
+  const auto& relus = network_.relus();
+  const int pre = preOf(relu);
+  BallChain chain;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (lane == 0 || &images_[lane] != &images_[lane - 1]) chain = ballChain(network_, images_[lane], pre);
+    if (lambda[lane] == 0) continue;
+    const double rho = images_[lane].at(pre).rho;
+    byRadius_[lane] += up(0.5 * lambda[lane] * (chain.relu < 0 ? up(rho * rho) : chain.rest));
+    if (chain.relu < 0) continue;
+    pay(static_cast<int>(std::lower_bound(relus.begin(), relus.end(), chain.relu) - relus.begin()), lane,
+        chain);
   }
 }
 

@@ -49,7 +49,12 @@ class Payments {
   ReluBalls scalarBalls(int relu, int layer);
   ReluBalls weightedBalls(int relu, int layer);
   void payScalar(int relu);
+  /// For multipliers per neuron.
   void payWeighted(int relu);
+  /// Pays lambda[lane] for the ball before ReLU `relu`: by the radius, as far as it does not follow from a
+  /// ReLU before it; for the rest `pay(source, lane, chain)` charges that one.
+  template <typename Pay>
+  void payBefore(int relu, const double* lambda, Pay pay);
 
   const ProofNetwork& network_;
   const std::array<const Claim*, kLanes> claims_;

@@ -45,7 +45,7 @@ class Search {
   }
 
  private:
-  /// Bounds branches; `parents` holds a sound bound for each, which the ascent can only raise.
+  /// Branches, and what an ascent of so many steps bounds them by.
   struct Climbed {
     SubproblemRows rows;
     RowResults results;

@@ -1,4 +1,4 @@
-import type { NativeDense } from '../binding.js';
+import type { NativeDense } from '../binding-dense.js';
 import { type DeviceKind, chooseDevice } from '../device.js';
 import { DeviceError } from '../errors.js';
 import { loadNative } from '../native.js';
