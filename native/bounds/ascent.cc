@@ -99,7 +99,6 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     results.iterations[row] = ledger.taken(r);
     results.finished[row] = 1;
     done.fetch_add(1);
-    visitor.settled(batch, r, row);
     const bool affine = !results.slope.empty();
     // Evidence speaks for the last evaluation alone.
     if (evidence || affine) results.lower[row] = std::isnan(ledger.bound(r)) ? -kInfinity : ledger.bound(r);
@@ -113,12 +112,10 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     results.offset[row] = results.lower[row] - inputTerm[r];
   };
 
-  std::vector<std::pair<int, long>> leaving;  // settled by this evaluation
+  Leaving leaving;  // settled by this evaluation
   const auto readEvidence = [&] {
-    std::vector<int> rows;
-    for (const auto& [r, row] : leaving) rows.push_back(r);
-    std::vector<Multipliers> read = batch.multipliers(rows);
-    for (size_t i = 0; i < leaving.size(); ++i) results.multipliers[leaving[i].second] = std::move(read[i]);
+    std::vector<Multipliers> read = batch.multipliers(leaving.lanes);
+    for (size_t i = 0; i < read.size(); ++i) results.multipliers[leaving.rows[i]] = std::move(read[i]);
   };
   const auto look = [&] {
     unseen = 0;
@@ -129,10 +126,13 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       const long row = roster[r].row;
       if (row < 0 || !ledger.settled(r)) continue;
       settle(r, row);
-      leaving.emplace_back(r, row);
+      leaving.rows.push_back(row);
+      leaving.lanes.push_back(r);
       roster.retire(r);
       ledger.retire(r);
     }
+    if (leaving.rows.empty()) return;
+    visitor.settled(batch, leaving);
     if (evidence) readEvidence();
   };
   const auto evaluate = [&] {
@@ -140,10 +140,12 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
     ledger.judge();
   };
   Repeated evaluateAgain(backend, evaluate);
-  Repeated ascend(backend, [&] {
+  const auto step = [&](bool ranks) {
     if (options.keepsBest) batch.remember(ledger.improved());
-    batch.ascend();
-  });
+    batch.ascend(ranks);
+  };
+  Repeated ascend(backend, [&] { step(false); });
+  Repeated ascendAndRank(backend, [&] { step(true); });
   while (!stop()) {
     // A quarter of the lanes idle pays for the pass over memory that loading costs.
     if (queued && 4 * roster.active() <= 3 * roster.size()) refill();
@@ -155,6 +157,7 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       ledger.compact(from);
       evaluateAgain.changed();
       ascend.changed();
+      ascendAndRank.changed();
     }
 
     ledger.send();
@@ -169,14 +172,13 @@ void climb(const RowSource& source, std::atomic<long>& next, DualBatch& batch, B
       if (roster[r].row >= 0) ends |= ++roster[r].evaluations > options.iterations;
     }
     if (ends || unseen >= patience) look();
-    if (roster.active() > 0 || (visitor.follows() && !leaving.empty())) {
-      ascend();
+    const bool ranks = visitor.ranks() && !leaving.rows.empty();
+    if (roster.active() > 0 || ranks) {
+      ranks ? ascendAndRank() : ascend();
       if (options.keepsBest && ends) batch.recall(ledger.recalled());  // nobody goes back before the end
     }
-    if (visitor.follows()) {
-      for (const auto& [r, row] : leaving) visitor.followed(batch, r, row);
-    }
-    leaving.clear();
+    if (ranks) visitor.ranked(batch, leaving);
+    leaving = {};
   }
   // What the stop check cut short keeps what it has.
   if (roster.active() > 0) ledger.look(true);

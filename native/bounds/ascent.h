@@ -33,16 +33,22 @@ struct RowResults {
   std::vector<double> offset;  // relative to the centre: bound = offset + slope^T (x - centre)
 };
 
+/// Rows of the source that leave a batch together, and the lanes that they leave.
+struct Leaving {
+  std::vector<long> rows;
+  std::vector<int> lanes;
+};
+
 /// Told when a row of the source enters lane r of a batch (after it is loaded, before it is evaluated) and
-/// when it is settled (after its last evaluation); where `follows` says so, also after the forward pass that
-/// follows that evaluation. Called from all climbing threads, once per row.
+/// when rows are settled (after their last evaluation); where `ranks` says so, also when the batch knows what
+/// these lose at each neuron. Called from all climbing threads, once per row.
 class RowVisitor {
  public:
   virtual ~RowVisitor() = default;
-  virtual bool follows() const { return false; }
+  virtual bool ranks() const { return false; }
   virtual void entered(DualBatch&, int /*r*/, long /*row*/) {}
-  virtual void settled(DualBatch&, int /*r*/, long /*row*/) {}
-  virtual void followed(DualBatch&, int /*r*/, long /*row*/) {}
+  virtual void settled(DualBatch&, const Leaving&) {}
+  virtual void ranked(DualBatch&, const Leaving&) {}
 };
 
 /// Takes rows from `next` until `source` is empty and bounds each. Several threads may run this on the same

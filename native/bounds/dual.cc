@@ -153,7 +153,7 @@ void DualBatch::reluBackward(Layer& layer) {
   reached_[layer.pre] = 1;
 }
 
-void DualBatch::ascend() {
+void DualBatch::ascend(bool ranks) {
   const auto& network = images_.prepared().network;
   auto layer = layers_.begin();
   for (int id : order_) {
@@ -170,10 +170,14 @@ void DualBatch::ascend() {
         backend_.copy(forwardSignal(node.inputs[0]), signal_[id], Write::assign);
         backend_.copy(forwardSignal(node.inputs[1]), signal_[id], Write::accumulate);
         break;
-      case NodeKind::relu:
-        backend_.reluAscend(layer->relu, forwardSignal(layer->pre), layer->dz, signal_[id], layer->adam);
+      case NodeKind::relu: {
+        const View arrives = forwardSignal(layer->pre), lost = withFeatures(scratch_, layer->dz.features);
+        if (ranks) backend_.losses(layer->relu, arrives, layer->dz, signal_[id], lost);
+        backend_.reluAscend(layer->relu, arrives, layer->dz, signal_[id], layer->adam);
+        if (ranks) backend_.copy(lost, layer->dz, Write::assign);  // nothing needs dz any more
         ++layer;
         break;
+      }
     }
   }
   if (preset_.ball) backend_.stepBalls(balls_, correction_);

@@ -16,13 +16,6 @@
 
 namespace bulwark {
 
-/// What a row sees of one ReLU, per neuron: coefficient c, the slope in effect, the box around the nominal
-/// value, the minimiser dz of phi, and the deviation dy that arrives from the layers below when all take
-/// theirs.
-struct ReluRow {
-  std::vector<float> c, slope, zhat, lower, upper, dz, dy;
-};
-
 class DualBatch {
  public:
   /// Room for `blocks` blocks of rows on node `target` of `images`.
@@ -53,12 +46,15 @@ class DualBatch {
   void start(int row, const Multipliers& multipliers);
   /// Confines a loaded row to one side of a neuron that its box leaves open.
   void split(int row, const Split& split);
-  /// ReLU `relu` of the last `evaluate`, for one row; all but dy.
-  void readRelu(int row, int relu, ReluRow& into) const;
-  /// dy, after the `ascend` that follows.
-  void readArrival(int row, int relu, ReluRow& into) const;
+  // Into [rows()][features], of which only `rows` are filled in.
   /// The input's minimiser, as a deviation from the centre.
-  void readInput(int row, std::vector<float>& deviation) const { readInto(row, dx_, deviation); }
+  void readInput(const std::vector<int>& rows, std::vector<float>& deviation) const {
+    readRows(dx_, rows, deviation);
+  }
+  /// What the rows lose at each neuron of ReLU `relu` (kernels/split_loss.h), after an `ascend` that ranks.
+  void readLosses(int relu, const std::vector<int>& rows, std::vector<float>& losses) const {
+    readRows(layers_[relu].dz, rows, losses);
+  }
   /// The nodes whose slopes `Multipliers` holds.
   std::vector<int> relus() const;
 
@@ -69,8 +65,9 @@ class DualBatch {
 
   /// Computes `value` at the present multipliers; rows loaded since the last call start from CROWN's slopes.
   void evaluate();
-  /// One ascent step from the point of the last `evaluate`, as `step` and `correction` say.
-  void ascend();
+  /// One ascent step from the point of the last `evaluate`, as `step` and `correction` say. `ranks`: also
+  /// computes what rows lose at each neuron.
+  void ascend(bool ranks = false);
   /// Rows where `which` is not 0 keep what the last `evaluate` used; `recall` takes them back to it.
   void remember(Rows which);
   void recall(Rows which);
@@ -118,7 +115,7 @@ class DualBatch {
   void placeBalls();
   void into(int node, View gradient);
   View forwardSignal(int node) const { return node == 0 ? dx_ : signal_[node]; }
-  void readInto(int row, View view, std::vector<float>& values) const;
+  void readRows(View view, const std::vector<int>& wanted, std::vector<float>& values) const;
   void resize(int blocks);
   bool hasInputBox() const { return input_.kind == InputKind::box || input_.clipped; }
 

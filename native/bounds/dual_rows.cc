@@ -5,20 +5,6 @@
 
 namespace bulwark {
 
-namespace {
-
-/// The slope that a ReLU's rule gives a neuron (SlopeRule), from the entry of its slope array.
-float slopeInEffect(SlopeRule rule, float lambda, float zhat, float lower, float upper, float c,
-                    float chosen) {
-  const float l = zhat + lower, u = zhat + upper;
-  if (rule == SlopeRule::free && (lambda != 0 || l == 0 || u == 0)) return chosen;
-  if (l >= 0) return 1;
-  if (u <= 0) return 0;
-  return c < 0 ? u / (u - l) : chosen;
-}
-
-}  // namespace
-
 void DualBatch::load(const std::vector<int32_t>& from, const std::vector<int32_t>& image) {
   std::vector<int32_t> zero(rows(), -1);
   std::vector<int32_t> of(rows(), -1);
@@ -113,42 +99,24 @@ std::vector<int> DualBatch::relus() const {
   return nodes;
 }
 
-void DualBatch::readRelu(int row, int relu, ReluRow& into) const {
-  const Layer& layer = layers_[relu];
-  readInto(row, signal_[layer.node], into.c);
-  readInto(row, layer.relu.slope, into.slope);
-  readInto(row, layer.relu.zhat, into.zhat);
-  readInto(row, layer.relu.lower, into.lower);
-  readInto(row, layer.relu.upper, into.upper);
-  readInto(row, layer.dz, into.dz);
-  std::vector<float> lambda;
-  readInto(row, asView(layer.relu.lambda), lambda);
-  for (size_t i = 0; i < into.slope.size(); ++i) {
-    into.slope[i] = slopeInEffect(preset_.rule, lambda[0], into.zhat[i], into.lower[i], into.upper[i],
-                                  into.c[i], into.slope[i]);
+void DualBatch::readRows(View view, const std::vector<int>& wanted, std::vector<float>& values) const {
+  const size_t features = view.features;
+  values.resize(features * rows());
+  if (wanted.empty()) return;
+  // Row by row, every feature costs a cache line; of many rows, one pass over their blocks costs less.
+  const auto [least, greatest] = std::minmax_element(wanted.begin(), wanted.end());
+  const int first = *least / lanes_, blocks = *greatest / lanes_ + 1 - first;
+  if (4 * static_cast<int>(wanted.size()) >= blocks * lanes_) {
+    const size_t start = features * first * lanes_;
+    return backend_.unpack({view.data + start, view.features, blocks}, values.data() + start,
+                           blocks * lanes_);
   }
-}
-
-void DualBatch::readArrival(int row, int relu, ReluRow& into) const {
-  readInto(row, forwardSignal(layers_[relu].pre), into.dy);
-}
-
-void DualBatch::readInto(int row, View view, std::vector<float>& values) const {
-  values.resize(view.features);
-  backend_.readRow(view, row, values.data());
+  for (const int row : wanted) backend_.readRow(view, row, values.data() + row * features);
 }
 
 std::vector<Multipliers> DualBatch::multipliers(const std::vector<int>& wanted) const {
   std::vector<Multipliers> out(wanted.size());
-  // Row by row, every feature costs a cache line; of many rows, one pass over the block costs less.
-  const bool whole = 4 * wanted.size() >= static_cast<size_t>(lanes_);
-  const auto fetch = [&](View view, std::vector<float>& into) {
-    const size_t features = view.features;
-    into.resize(features * rows());
-    if (whole) return backend_.unpack(view, into.data(), rows());
-    for (const int row : wanted) backend_.readRow(view, row, into.data() + row * features);
-  };
-  std::vector<float> slope, zhat, lower, upper, c, inputLambda, lambdas, guesses;
+  std::vector<float> slope, inputLambda, lambdas, guesses;
   const auto fetchRows = [&](Rows ofFirst, std::vector<float>& into) {
     into.resize(balls_.at(balls_.layers, 0));
     backend_.read({ofFirst.data, static_cast<int>(into.size()) / lanes_}, into.data());
@@ -158,41 +126,26 @@ std::vector<Multipliers> DualBatch::multipliers(const std::vector<int>& wanted) 
   for (size_t k = 0; k < layers_.size(); ++k) {
     const Layer& layer = layers_[k];
     const size_t features = layer.relu.slope.features;
-    const auto lambda = [&](int row) { return lambdas[balls_.at(static_cast<int>(k), row)]; };
-    const auto asChosen = [&](int row) { return preset_.rule == SlopeRule::free && lambda(row) != 0; };
-    fetch(layer.relu.slope, slope);
-    if (!std::all_of(wanted.begin(), wanted.end(), asChosen)) {
-      fetch(layer.relu.zhat, zhat);
-      fetch(layer.relu.lower, lower);
-      fetch(layer.relu.upper, upper);
-      fetch(signal_[layer.node], c);
-    }
+    const View inEffect = withFeatures(scratch_, layer.relu.slope.features);
+    backend_.slopes(layer.relu, signal_[layer.node], inEffect);
+    readRows(inEffect, wanted, slope);
     for (size_t which = 0; which < wanted.size(); ++which) {
-      const int row = wanted[which];
+      const int row = wanted[which], at = balls_.at(static_cast<int>(k), row);
       const auto first = slope.begin() + static_cast<ptrdiff_t>(row * features);
-      std::vector<float>& values =
-          out[which].slope.emplace_back(first, first + static_cast<ptrdiff_t>(features));
-      out[which].lambda.push_back(lambda(row));
-      out[which].guess.push_back(guesses[balls_.at(static_cast<int>(k), row)]);
-      if (asChosen(row)) continue;
-      for (size_t i = 0, at = row * features; i < features; ++i, ++at) {
-        values[i] =
-            slopeInEffect(preset_.rule, lambda(row), zhat[at], lower[at], upper[at], c[at], values[i]);
-      }
+      out[which].slope.emplace_back(first, first + static_cast<ptrdiff_t>(features));
+      out[which].lambda.push_back(lambdas[at]);
+      out[which].guess.push_back(guesses[at]);
     }
   }
-  fetch(asView(input_.lambda), inputLambda);
+  readRows(asView(input_.lambda), wanted, inputLambda);
   for (size_t which = 0; which < wanted.size(); ++which) out[which].inputLambda = inputLambda[wanted[which]];
   return out;
 }
 
 void DualBatch::split(int row, const Split& split) {
   const ReluLayer& relu = layers_[split.relu].relu;
-  const size_t at = split.feature;
-  // The kink in deviations; exact, so that the neuron counts as stable afterwards.
-  std::vector<float> zhat(relu.zhat.features);
-  backend_.readRow(relu.zhat, row, zhat.data());
-  backend_.put(-zhat[at], split.feature, row, split.active ? relu.lower : relu.upper);
+  // Exact, so that the neuron counts as stable afterwards.
+  backend_.pin(relu.zhat, split.feature, row, split.active ? relu.lower : relu.upper);
 }
 
 void DualBatch::start(int row, const Multipliers& multipliers) {

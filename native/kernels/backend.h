@@ -164,6 +164,13 @@ class Backend {
   /// Adam step on the slopes (under the box rule: clamped to [0,1], only where c >= 0 and unstable) and
   /// overwrites c with the outgoing signal relu(zhat + dz) - relu(zhat) + slope * G (slope before the step).
   virtual void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) = 0;
+  /// The slopes that turn c into v, whatever the rule.
+  virtual void slopes(const ReluLayer& layer, View c, View out) = 0;
+  /// What rows lose at every neuron, see kernels/split_loss.h. Between reluDual and reluAscend, whose y this
+  /// is.
+  virtual void losses(const ReluLayer& layer, View y, View dz, View c, View out) = 0;
+  /// Lets the box of one neuron end at its kink: bound[feature] of one row = -zhat[feature].
+  virtual void pin(View zhat, int feature, int row, View bound) = 0;
   /// out[r] = ||in row r||_2.
   virtual void norm2(View in, Rows out) = 0;
   /// value[r] = min of a^T dx over the region (a lower bound of it where clipped l2 multipliers are not yet

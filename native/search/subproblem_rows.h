@@ -27,8 +27,7 @@ class SubproblemRows final : public RowSource, public RowVisitor {
         wanted_(candidates),
         minimises_(minimisers),
         candidates_(branches_.size()),
-        minimisers_(branches_.size()),
-        reading_(branches_.size()) {}
+        minimisers_(branches_.size()) {}
 
   long count() const override { return static_cast<long>(branches_.size()); }
   int image(long row) const override { return specification_.image(branches_[row].row); }
@@ -36,9 +35,9 @@ class SubproblemRows final : public RowSource, public RowVisitor {
   void stage(Backend& backend, const std::vector<long>& rows, View staging) const override;
 
   void entered(DualBatch& batch, int r, long row) override;
-  bool follows() const override { return wanted_ > 0 || minimises_; }
-  void settled(DualBatch& batch, int r, long row) override;
-  void followed(DualBatch& batch, int r, long row) override;
+  bool ranks() const override { return wanted_ > 0; }
+  void settled(DualBatch& batch, const Leaving& leaving) override;
+  void ranked(DualBatch& batch, const Leaving& leaving) override;
 
   const Branch& branch(long row) const { return branches_[row]; }
   /// Best first; empty where every neuron is settled.
@@ -53,7 +52,6 @@ class SubproblemRows final : public RowSource, public RowVisitor {
   const bool minimises_;
   std::vector<std::vector<Candidate>> candidates_;
   std::vector<std::vector<float>> minimisers_;
-  std::vector<std::vector<ReluRow>> reading_;  // between a row's last evaluation and the pass that follows
 };
 
 }  // namespace bulwark

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "kernels/split_loss.h"
 #include "selftest/batch.h"
 #include "selftest/harness.h"
 #include "selftest/reference.h"
@@ -287,6 +288,73 @@ const Test ascendTest("reluAscend", [](Context& context, Backend& backend) {
     for (const int features : {1, 7, 33, 1000})
       ascendAgainstReference(context, backend, features, choose(context.random, 1, 3), rule);
   ascendAgainstReference(context, backend, 2100, 1, SlopeRule::free);
+});
+
+void lossesAgainstReference(Context& context, Backend& backend, int features, int blocks, SlopeRule rule) {
+  Random& random = context.random;
+  Layer setup(context, backend, features, blocks, rule, false);
+  Batch c(backend, features, blocks), v(backend, features, blocks), dz(backend, features, blocks);
+  Batch y(backend, features, blocks), out(backend, features, blocks);
+  RowSums value(backend, blocks);
+  RowValues distance2(backend, blocks);
+  c.set([&](int, int) { return choose(random, 0, 9) == 0 ? 0 : uniform(random, -1, 1); });
+  y.set([&](int, int) { return uniform(random, -2, 2); });
+  backend.reluDual(setup.layer(), c.view(), nullptr, v.view(), dz.view(), value.device(), distance2.device());
+  v.get();
+  dz.get();
+  backend.slopes(setup.layer(), c.view(), out.view());
+  out.get();
+  for (int row = 0; row < c.rows(); ++row)
+    for (int i = 0; i < features; ++i) {
+      const bool same = static_cast<float>(out.at(row, i) * c.at(row, i)) == static_cast<float>(v.at(row, i));
+      context.check(same, "slopes times c are v");
+    }
+  backend.losses(setup.layer(), y.view(), dz.view(), c.view(), out.view());
+  out.get();
+  double worst = 0;
+  for (int row = 0; row < c.rows(); ++row)
+    for (int i = 0; i < features; ++i) {
+      const double zhat = setup.zhat.at(row, i), lower = setup.lower.at(row, i);
+      const double upper = setup.upper.at(row, i), arrives = y.at(row, i), gain = c.at(row, i);
+      const float l = static_cast<float>(zhat) + static_cast<float>(lower);
+      const float u = static_cast<float>(zhat) + static_cast<float>(upper);
+      if (l >= 0 || u <= 0) {
+        context.check(static_cast<float>(out.at(row, i)) == kNothingLost, "a settled neuron loses nothing");
+        continue;
+      }
+      const double taken = std::clamp(arrives, lower, upper), point = dz.at(row, i);
+      const auto term = [&](double at) {
+        return gain * std::max(zhat + at, 0.0) - setup.slopeAt(row, i, gain) * gain * at;
+      };
+      const double share = taken == arrives ? kTriangleShare : kTriangleShareOutside;
+      const double height = static_cast<double>(u) * -l / (static_cast<double>(u) - l);
+      const double want = term(taken) - term(point) + share * std::fabs(gain) * height;
+      worst = worse(std::fabs(out.at(row, i) - want), worst);
+      if (setup.lambda.host[row] == 0)
+        context.check(out.at(row, i) >= -1e-5, "without a ball, no point is below phi's minimum");
+    }
+  context.error(rule == SlopeRule::free ? "free" : "box", worst, 4e-6);
+}
+
+const Test lossesTest("what rows lose at neurons", [](Context& context, Backend& backend) {
+  for (const SlopeRule rule : {SlopeRule::box, SlopeRule::free})
+    for (const int features : {1, 7, 33, 1000})
+      lossesAgainstReference(context, backend, features, choose(context.random, 1, 3), rule);
+});
+
+const Test pinTest("pin", [](Context& context, Backend& backend) {
+  const int features = 33, blocks = 2;
+  Layer setup(context, backend, features, blocks, SlopeRule::free, false);
+  const std::vector<float> before = setup.lower.host;
+  const int row = choose(context.random, 0, setup.lower.rows() - 1);
+  const int feature = choose(context.random, 0, features - 1);
+  backend.pin(setup.zhat.view(), feature, row, setup.lower.view());
+  setup.lower.get();
+  for (size_t at = 0; at < before.size(); ++at) {
+    const bool pinned = at == static_cast<size_t>(row) * features + feature;
+    const float want = pinned ? -setup.zhat.host[at] : before[at];
+    context.check(setup.lower.host[at] == want, pinned ? "the box ends at the kink" : "others stay");
+  }
 });
 
 }  // namespace

@@ -31,6 +31,18 @@ class CpuBuffer : public Buffer {
 size_t blockFloats(View view) { return static_cast<size_t>(view.features) * kLanes; }
 size_t rowStart(View view, int row) { return (row / kLanes) * blockFloats(view) + row % kLanes; }
 
+/// Rows of a block meet its columns a cache line of each row at a time: visit(lane, first feature, how many).
+/// Feature by feature, all rows would be under way at once, and where their length is a multiple of 4 KiB
+/// they drive one another out of the cache.
+template <class Visit>
+void eachTile(int features, int rows, Visit visit) {
+  constexpr int kTile = 16;
+  for (int i = 0; i < features; i += kTile) {
+    const bool whole = features - i >= kTile;
+    for (int lane = 0; lane < rows; ++lane) visit(lane, i, whole ? kTile : features - i);
+  }
+}
+
 class CpuBackend : public Backend {
  public:
   explicit CpuBackend(const KernelTable& kernels) : kernels_(kernels) {}
@@ -48,23 +60,24 @@ class CpuBackend : public Backend {
       const int present = std::clamp(count - block * kLanes, 0, kLanes);
       const float* from = rows + static_cast<size_t>(block) * kLanes * out.features;
       float* to = out.data + block * blockFloats(out);
-      for (int i = 0; i < out.features; ++i, to += kLanes) {
-        for (int lane = 0; lane < present; ++lane)
-          to[lane] = from[static_cast<size_t>(lane) * out.features + i];
-        for (int lane = present; lane < kLanes; ++lane) to[lane] = 0.0f;
-      }
+      if (present < kLanes) std::fill_n(to, blockFloats(out), 0.0f);
+      eachTile(out.features, present, [&](int lane, int i, int count) {
+        const float* row = from + static_cast<size_t>(lane) * out.features + i;
+        float* column = to + static_cast<size_t>(i) * kLanes + lane;
+        for (int k = 0; k < count; ++k) column[k * kLanes] = row[k];
+      });
     }
   }
 
   void unpack(View in, float* rows, int count) override {
     for (int block = 0; block * kLanes < count; ++block) {
-      const int present = std::min(count - block * kLanes, kLanes);
       const float* from = in.data + block * blockFloats(in);
       float* to = rows + static_cast<size_t>(block) * kLanes * in.features;
-      for (int i = 0; i < in.features; ++i, from += kLanes) {
-        for (int lane = 0; lane < present; ++lane)
-          to[static_cast<size_t>(lane) * in.features + i] = from[lane];
-      }
+      eachTile(in.features, std::min(count - block * kLanes, kLanes), [&](int lane, int i, int count) {
+        float* row = to + static_cast<size_t>(lane) * in.features + i;
+        const float* column = from + static_cast<size_t>(i) * kLanes + lane;
+        for (int k = 0; k < count; ++k) row[k] = column[k * kLanes];
+      });
     }
   }
 
@@ -116,6 +129,13 @@ class CpuBackend : public Backend {
   }
   void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) override {
     kernels_.reluAscend(layer, y, dz, c, adam);
+  }
+  void slopes(const ReluLayer& layer, View c, View out) override { kernels_.slopes(layer, c, out); }
+  void losses(const ReluLayer& layer, View y, View dz, View c, View out) override {
+    kernels_.losses(layer, y, dz, c, out);
+  }
+  void pin(View zhat, int feature, int row, View bound) override {
+    put(-zhat.data[rowStart(zhat, row) + static_cast<size_t>(feature) * kLanes], feature, row, bound);
   }
   void norm2(View in, Rows out) override { kernels_.norm2(in, out); }
   void inputDual(InputRegion region, View a, int steps, View dx, Sums value) override {

@@ -7,6 +7,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/dense_table.h"
+#include "kernels/split_loss.h"
 
 namespace bulwark {
 
@@ -53,6 +54,8 @@ struct KernelTable {
   void (*reluDual)(const ReluLayer&, View c, const uint8_t* fresh, View v, View dz, Sums value,
                    Rows distance2);
   void (*reluAscend)(const ReluLayer&, View y, View dz, View c, const Adam&);
+  void (*slopes)(const ReluLayer&, View c, View out);
+  void (*losses)(const ReluLayer&, View y, View dz, View c, View out);
   void (*norm2)(View in, Rows out);
   void (*inputDual)(const InputRegion&, View a, int steps, View dx,
                     Sums value);  // all but the clipped l1 ball

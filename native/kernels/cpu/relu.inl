@@ -28,6 +28,13 @@ BULWARK_INLINE ivec followsBox(ivec boxed, vec zhat, vec lower, vec upper) {
   return boxed & (zhat + lower != zero) & (zhat + upper != zero);
 }
 
+/// The slope that turns c into v. Rows without a ball are `boxed`.
+template <bool free>
+BULWARK_INLINE vec slopeInEffect(ivec boxed, vec zhat, vec lower, vec upper, vec c, vec chosen) {
+  const vec slope = boxSlope(zhat, lower, upper, c, chosen);
+  return free ? (followsBox(boxed, zhat, lower, upper) ? slope : chosen) : slope;
+}
+
 /// CROWN's choice for an unstable neuron with c >= 0: the line with the smaller area.
 BULWARK_INLINE vec crownChoice(vec zhat, vec lower, vec upper) {
   const vec zero{};
@@ -79,12 +86,8 @@ static void reluDualBlock(const ReluLayer& layer, View c, View v, View dz, int b
         const vec zhat = load(layer.zhat.data + at), gain = load(c.data + at);
         const vec lower = load(layer.lower.data + at), upper = load(layer.upper.data + at);
         const vec chosen = load(layer.slope.data + at);
-        vec slope = chosen;
-        if (!free) {
-          slope = boxSlope(zhat, lower, upper, gain, chosen);
-        } else if (anyBoxed) {
-          slope = followsBox(boxed, zhat, lower, upper) ? boxSlope(zhat, lower, upper, gain, chosen) : chosen;
-        }
+        const vec slope =
+            !free || anyBoxed ? slopeInEffect<free>(boxed, zhat, lower, upper, gain, chosen) : chosen;
         const vec signal = slope * gain;
 
         const vec floor = boundless ? -zhat : atLeast(lower, -zhat);
@@ -198,4 +201,40 @@ static void reluAscendBlock(const ReluLayer& layer, View y, View dz, View c, con
 static void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) {
   const auto ascend = layer.rule == SlopeRule::free ? reluAscendBlock<true> : reluAscendBlock<false>;
   for (int block = 0; block < c.blocks; ++block) ascend(layer, y, dz, c, adam, block);
+}
+
+/// visit(at, slope in effect) for every vector of the layer.
+template <bool free, typename Visit>
+BULWARK_INLINE void eachSlope(const ReluLayer& layer, View c, Visit visit) {
+  const vec zero{};
+  for (int block = 0; block < c.blocks; ++block)
+    for (int part = 0; part < kLanes; part += kWidth) {
+      const ivec boxed = load(layer.lambda.data + block * kLanes + part) == zero;
+      size_t at = block * blockFloats(c) + part;
+      for (int i = 0; i < c.features; ++i, at += kLanes) {
+        visit(at, slopeInEffect<free>(boxed, load(layer.zhat.data + at), load(layer.lower.data + at),
+                                      load(layer.upper.data + at), load(c.data + at),
+                                      load(layer.slope.data + at)));
+      }
+    }
+}
+
+static void slopes(const ReluLayer& layer, View c, View out) {
+  const auto keep = [&](size_t at, vec slope) { store(out.data + at, slope); };
+  layer.rule == SlopeRule::free ? eachSlope<true>(layer, c, keep) : eachSlope<false>(layer, c, keep);
+}
+
+static void losses(const ReluLayer& layer, View y, View dz, View c, View out) {
+  const vec zero{}, inside = spread(kTriangleShare), outside = spread(kTriangleShareOutside);
+  const auto lose = [&](size_t at, vec slope) {
+    const vec zhat = load(layer.zhat.data + at), lower = load(layer.lower.data + at);
+    const vec upper = load(layer.upper.data + at), gain = load(c.data + at);
+    const vec point = load(dz.data + at), arrives = load(y.data + at);
+    const vec l = zhat + lower, u = zhat + upper, taken = clamp(arrives, lower, upper);
+    const vec share = taken == arrives ? inside : outside;
+    const vec loss = gain * (reluChange(zhat, taken) - reluChange(zhat, point)) -
+                     slope * gain * (taken - point) + share * absolute(gain) * (u * -l / (u - l));
+    store(out.data + at, ((l < zero) & (u > zero)) ? loss : spread(kNothingLost));
+  };
+  layer.rule == SlopeRule::free ? eachSlope<true>(layer, c, lose) : eachSlope<false>(layer, c, lose);
 }

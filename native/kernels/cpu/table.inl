@@ -41,6 +41,8 @@ static constexpr KernelTable makeTable() {
   made.select = select;
   made.reluDual = reluDual;
   made.reluAscend = reluAscend;
+  made.slopes = slopes;
+  made.losses = losses;
   made.norm2 = norm2;
   made.inputDual = inputDual;
   made.deflect = deflect;

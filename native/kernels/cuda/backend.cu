@@ -122,6 +122,15 @@ class CudaBackend final : public Backend {
   void reluAscend(const ReluLayer& layer, View y, View dz, View c, const Adam& adam) override {
     BULWARK_CUDA::reluAscend(stream_, layer, y, dz, c, adam);
   }
+  void slopes(const ReluLayer& layer, View c, View out) override {
+    BULWARK_CUDA::slopes(stream_, layer, c, out);
+  }
+  void losses(const ReluLayer& layer, View y, View dz, View c, View out) override {
+    BULWARK_CUDA::losses(stream_, layer, y, dz, c, out);
+  }
+  void pin(View zhat, int feature, int row, View bound) override {
+    BULWARK_CUDA::pin(stream_, zhat, feature, row, bound);
+  }
   void norm2(View in, Rows out) override { BULWARK_CUDA::norm2(stream_, in, out); }
   void inputDual(InputRegion region, View a, int steps, View dx, Sums value) override {
     BULWARK_CUDA::inputDual(stream_, region, a, steps, dx, value);

@@ -8,6 +8,7 @@
 // batch.
 #include "kernels/cuda/lanes.h"
 #include "kernels/cuda/relu.h"
+#include "kernels/split_loss.h"
 
 namespace bulwark::BULWARK_CUDA {
 namespace {
@@ -25,6 +26,13 @@ __device__ inline float boxSlope(float zhat, float lower, float upper, float c, 
 template <bool free>
 __device__ inline bool followsBox(bool boxed, float zhat, float lower, float upper) {
   return !free || (boxed && zhat + lower != 0.0f && zhat + upper != 0.0f);
+}
+
+/// The slope that turns c into v.
+template <bool free>
+__device__ inline float slopeInEffect(bool boxed, float zhat, float lower, float upper, float c,
+                                      float chosen) {
+  return followsBox<free>(boxed, zhat, lower, upper) ? boxSlope(zhat, lower, upper, c, chosen) : chosen;
 }
 
 struct Arrays {
@@ -89,8 +97,7 @@ __global__ void __launch_bounds__(kLanes* kWarps)
   for (; walk.here(); walk.next()) {
     const float zhat = layer.zhat[walk.at], gain = c[walk.at], lower = layer.lower[walk.at];
     const float upper = layer.upper[walk.at], chosen = layer.slope[walk.at];
-    const float slope =
-        followsBox<free>(boxed, zhat, lower, upper) ? boxSlope(zhat, lower, upper, gain, chosen) : chosen;
+    const float slope = slopeInEffect<free>(boxed, zhat, lower, upper, gain, chosen);
     const float signal = slope * gain;
 
     const float under = atMost(zhat, 0.0f), over = atLeast(zhat, 0.0f);
@@ -191,6 +198,33 @@ __global__ void __launch_bounds__(kLanes* kWarps)
   }
 }
 
+template <bool free>
+__global__ void slopesPart(Arrays layer, const float* c, float* out, int features, int perPart) {
+  Walk walk(features, perPart);
+  const bool boxed = layer.lambda[walk.row] == 0.0f;
+  for (; walk.here(); walk.next()) {
+    out[walk.at] = slopeInEffect<free>(boxed, layer.zhat[walk.at], layer.lower[walk.at], layer.upper[walk.at],
+                                       c[walk.at], layer.slope[walk.at]);
+  }
+}
+
+template <bool free>
+__global__ void lossesPart(Arrays layer, const float* y, const float* dz, const float* c, float* out,
+                           int features, int perPart) {
+  Walk walk(features, perPart);
+  const bool boxed = layer.lambda[walk.row] == 0.0f;
+  for (; walk.here(); walk.next()) {
+    const float zhat = layer.zhat[walk.at], lower = layer.lower[walk.at], upper = layer.upper[walk.at];
+    const float gain = c[walk.at], point = dz[walk.at], arrives = y[walk.at];
+    const float slope = slopeInEffect<free>(boxed, zhat, lower, upper, gain, layer.slope[walk.at]);
+    const float l = zhat + lower, u = zhat + upper, taken = clampTo(arrives, lower, upper);
+    const float share = taken == arrives ? kTriangleShare : kTriangleShareOutside;
+    const float loss = gain * (reluChange(zhat, taken) - reluChange(zhat, point)) -
+                       slope * gain * (taken - point) + share * fabsf(gain) * (u * -l / (u - l));
+    out[walk.at] = l < 0.0f && u > 0.0f ? loss : kNothingLost;
+  }
+}
+
 }  // namespace
 
 void reluDual(Stream& stream, const ReluLayer& layer, View c, const uint8_t* fresh, View v, View dz,
@@ -222,6 +256,17 @@ void reluAscend(Stream& stream, const ReluLayer& layer, View y, View dz, View c,
                            adam.correction.data, adam.beta1,       adam.beta2};
   launch(stream.get(), layer.rule == SlopeRule::free ? ascendPart<true> : ascendPart<false>, partsGrid(c),
          partThreads(), arraysOf(layer), y.data, dz.data, c.data, moments, c.features,
+         featuresPerPart(c.features));
+}
+
+void slopes(Stream& stream, const ReluLayer& layer, View c, View out) {
+  launch(stream.get(), layer.rule == SlopeRule::free ? slopesPart<true> : slopesPart<false>, partsGrid(c),
+         partThreads(), arraysOf(layer), c.data, out.data, c.features, featuresPerPart(c.features));
+}
+
+void losses(Stream& stream, const ReluLayer& layer, View y, View dz, View c, View out) {
+  launch(stream.get(), layer.rule == SlopeRule::free ? lossesPart<true> : lossesPart<false>, partsGrid(c),
+         partThreads(), arraysOf(layer), y.data, dz.data, c.data, out.data, c.features,
          featuresPerPart(c.features));
 }
 

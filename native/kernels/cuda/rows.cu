@@ -90,6 +90,8 @@ __global__ void unitRows(const Unit* units, int features, float* out) {
 dim3 tilesOf(View view) { return dim3(divideUp(view.features, kLanes), view.blocks); }
 dim3 tileThreads() { return dim3(kLanes, kWarps); }
 
+__global__ void pinOne(const float* zhat, float* bound) { *bound = -*zhat; }
+
 /// The first entry of a row.
 float* columnOf(View view, int row) { return view.data + row / kLanes * blockFloats(view) + row % kLanes; }
 
@@ -144,6 +146,11 @@ void writeRow(Stream& stream, const float* host, int row, View out) {
 
 void put(Stream& stream, float value, int feature, int row, View out) {
   fill(stream, columnOf(out, row) + static_cast<size_t>(feature) * kLanes, 1, value);
+}
+
+void pin(Stream& stream, View zhat, int feature, int row, View bound) {
+  const size_t at = static_cast<size_t>(feature) * kLanes;
+  launch(stream.get(), pinOne, 1, 1, columnOf(zhat, row) + at, columnOf(bound, row) + at);
 }
 
 void gather(Stream& stream, View in, const int32_t* source, View out) {

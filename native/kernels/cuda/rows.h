@@ -14,6 +14,7 @@ void unpack(Stream& stream, View in, float* rows, int count);
 void readRow(Stream& stream, View in, int row, float* host);
 void writeRow(Stream& stream, const float* host, int row, View out);
 void put(Stream& stream, float value, int feature, int row, View out);
+void pin(Stream& stream, View zhat, int feature, int row, View bound);
 void gather(Stream& stream, View in, const int32_t* source, View out);
 void select(Stream& stream, Rows which, View in, View out);
 void units(Stream& stream, const int32_t* feature, const float* sign, View out);
