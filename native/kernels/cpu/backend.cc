@@ -61,10 +61,10 @@ class CpuBackend : public Backend {
       const float* from = rows + static_cast<size_t>(block) * kLanes * out.features;
       float* to = out.data + block * blockFloats(out);
       if (present < kLanes) std::fill_n(to, blockFloats(out), 0.0f);
-      eachTile(out.features, present, [&](int lane, int i, int count) {
+      eachTile(out.features, present, [&](int lane, int i, int length) {
         const float* row = from + static_cast<size_t>(lane) * out.features + i;
         float* column = to + static_cast<size_t>(i) * kLanes + lane;
-        for (int k = 0; k < count; ++k) column[k * kLanes] = row[k];
+        for (int k = 0; k < length; ++k) column[k * kLanes] = row[k];
       });
     }
   }
@@ -73,10 +73,10 @@ class CpuBackend : public Backend {
     for (int block = 0; block * kLanes < count; ++block) {
       const float* from = in.data + block * blockFloats(in);
       float* to = rows + static_cast<size_t>(block) * kLanes * in.features;
-      eachTile(in.features, std::min(count - block * kLanes, kLanes), [&](int lane, int i, int count) {
+      eachTile(in.features, std::min(count - block * kLanes, kLanes), [&](int lane, int i, int length) {
         float* row = to + static_cast<size_t>(lane) * in.features + i;
         const float* column = from + static_cast<size_t>(i) * kLanes + lane;
-        for (int k = 0; k < count; ++k) row[k] = column[k * kLanes];
+        for (int k = 0; k < length; ++k) row[k] = column[k * kLanes];
       });
     }
   }
