@@ -34,6 +34,10 @@ struct ProductPlan {
   int tileCount;
   const Segment* segments;
   const double* weights;
+  /// Segments cover whole cells of so many inputs; those in dead cells alone, which hold zeros, are passed
+  /// over. Null: all are alive.
+  int cell = 0;
+  const uint8_t* alive = nullptr;
 };
 
 /// The box of one feature, lane by lane, where a split narrowed it.

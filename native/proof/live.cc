@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace bulwark::proof {
 namespace {
@@ -79,24 +80,25 @@ int Live::count(int list, int node) const {
 
 void Live::convert(int from, int to, int node, const double* in, double* out) const {
   const int size = count(to, node);
+  const auto copy = [&](size_t source, size_t place) {
+    std::memcpy(out + place * kLanes, in + source * kLanes, kLanes * sizeof(double));
+  };
   if (from == to) {
     std::copy_n(in, static_cast<size_t>(size) * kLanes, out);
   } else if (from < 0) {
     const std::vector<int32_t>& features = relus_[to].features;
-    for (int i = 0; i < size; ++i)
-      std::copy_n(in + static_cast<size_t>(features[i]) * kLanes, kLanes,
-                  out + static_cast<size_t>(i) * kLanes);
+    for (size_t i = 0; i < features.size(); ++i) copy(features[i], i);
   } else {
+    std::fill_n(out, static_cast<size_t>(size) * kLanes, 0.0);
     const std::vector<int32_t>& known = relus_[from].features;
-    size_t at = 0;
-    for (int i = 0; i < size; ++i, out += kLanes) {
-      const int32_t feature = to < 0 ? i : relus_[to].features[i];
-      while (at < known.size() && known[at] < feature) ++at;
-      if (at < known.size() && known[at] == feature) {
-        std::copy_n(in + at * kLanes, kLanes, out);
-      } else {
-        std::fill_n(out, kLanes, 0.0);
-      }
+    if (to < 0) {
+      for (size_t i = 0; i < known.size(); ++i) copy(i, known[i]);
+      return;
+    }
+    const std::vector<int32_t>& wanted = relus_[to].features;
+    for (size_t i = 0, at = 0; i < wanted.size(); ++i) {
+      while (at < known.size() && known[at] < wanted[i]) ++at;
+      if (at < known.size() && known[at] == wanted[i]) copy(at, i);
     }
   }
 }

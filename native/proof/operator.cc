@@ -1,6 +1,7 @@
 #include "proof/operator.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -10,7 +11,7 @@
 
 namespace bulwark::proof {
 
-Operator::Operator(const Affine& affine) : in_(inputSize(affine)) {
+Operator::Operator(const Affine& affine) : in_(inputSize(affine)), out_(outputSize(affine)) {
   std::visit([this](const auto& each) { pack(each); }, affine);
   for (const double value : bias_) largestConstant_ = std::max(largestConstant_, std::fabs(value));
 }
@@ -126,6 +127,7 @@ void Operator::pack(const Conv& conv) {
         plan.tiles.push_back(tile);
       }
     }
+    plan.cell = inputs * conv.group;
     return static_cast<int>(most) * inputs;
   };
   std::vector<std::vector<Meeting>> from(conv.out.pixels()), to(conv.in.pixels());
@@ -170,6 +172,22 @@ ProductPlan Operator::Plan::view() const {
   return {tiles.data(), static_cast<int>(tiles.size()), segments.data(), weights.data()};
 }
 
+/// By cell, whether any row of the blocks may have another number than 0 there (-0 is one).
+std::vector<uint8_t> Operator::Plan::alive(int features, int blocks, const double* const* in) const {
+  std::vector<uint8_t> out(features / cell, 0);
+  for (size_t i = 0; i < out.size(); ++i) {
+    for (int block = 0; block < blocks && !out[i]; ++block) {
+      const double* feature = in[block] + i * cell * kLanes;
+      for (int k = 0; k < cell && !out[i]; ++k, feature += kLanes) {
+        uint64_t bits = 0;
+        for (int lane = 0; lane < kLanes; ++lane) bits |= std::bit_cast<uint64_t>(feature[lane]);
+        out[i] = bits != 0;
+      }
+    }
+  }
+  return out;
+}
+
 void Operator::forward(const KernelTable& kernels, int blocks, const double* const* x,
                        double* const* y) const {
   if (!forward_.tiles.empty()) return kernels.product(forward_.view(), blocks, x, y);
@@ -188,7 +206,16 @@ void Operator::forward(const KernelTable& kernels, int blocks, const double* con
 
 void Operator::adjoint(const KernelTable& kernels, int blocks, const double* const* y,
                        double* const* x) const {
-  if (!adjoint_.tiles.empty()) return kernels.product(adjoint_.view(), blocks, y, x);
+  if (!adjoint_.tiles.empty()) {
+    ProductPlan plan = adjoint_.view();
+    std::vector<uint8_t> alive;
+    if (adjoint_.cell > 0) {
+      alive = adjoint_.alive(out_, blocks, y);
+      plan.cell = adjoint_.cell;
+      plan.alive = alive.data();
+    }
+    return kernels.product(plan, blocks, y, x);
+  }
   for (int block = 0; block < blocks; ++block) {
     for (size_t i = 0; i < diagonal_.size() * kLanes; ++i) x[block][i] = diagonal_[i / kLanes] * y[block][i];
     if (source_.empty()) continue;

@@ -1,6 +1,7 @@
 // One affine operator of the exact network, ready for products in lanes.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "network/network.h"
@@ -14,7 +15,8 @@ class Operator {
 
   /// y[i] = A x[i] for up to kBlocks blocks of rows in kLanes lanes, without the bias.
   void forward(const KernelTable&, int blocks, const double* const* x, double* const* y) const;
-  /// x[i] = A^T y[i], likewise.
+  /// x[i] = A^T y[i], likewise. Of convolutions, only what pixels give where y is not 0: rows of single
+  /// neurons see little of the image.
   void adjoint(const KernelTable&, int blocks, const double* const* y, double* const* x) const;
   /// kMixedLanes lanes: y = A x in the first half of them, |A| x in the second.
   void forwardMixed(const KernelTable&, const double* x, double* y) const;
@@ -34,7 +36,9 @@ class Operator {
     std::vector<Tile> tiles;
     std::vector<Segment> segments;
     std::vector<double> weights;  // [..][kTile]
+    int cell = 0;                 // features of an input pixel of a convolution
     ProductPlan view() const;
+    std::vector<uint8_t> alive(int features, int blocks, const double* const* in) const;
   };
 
   void pack(const Linear&);
@@ -42,7 +46,7 @@ class Operator {
   void pack(const Scale&);
   void pack(const Index&);
 
-  int in_, forwardTerms_ = 1, adjointTerms_ = 1;
+  int in_, out_, forwardTerms_ = 1, adjointTerms_ = 1;
   double largestConstant_ = 0;
   bool shifts_ = false;
   std::vector<double> bias_, diagonal_;

@@ -1,5 +1,13 @@
 // Part of kernels.inl: products with an operator, by tiles of its plan.
 
+/// Whether any input that a tile meets in a segment may be other than 0.
+static bool anyAlive(const ProductPlan& plan, int begin, int length) {
+  if (!plan.alive) return true;
+  for (int cell = begin / plan.cell; cell * plan.cell < begin + length; ++cell)
+    if (plan.alive[cell]) return true;
+  return false;
+}
+
 /// The first outputs of a tile in some vectors of lanes; a feature's lanes lie `lanes` apart. The last
 /// vectors get |A|. Sums of even and odd terms apart, so that additions need not wait.
 template <int outputs, int vectors, int magnitudes>
@@ -19,6 +27,7 @@ static void tileOutputs(const ProductPlan& plan, const Tile& tile, int lanes, co
                             };
   for (int s = tile.segment; s < tile.segment + tile.segmentCount; ++s) {
     const Segment& segment = plan.segments[s];
+    if (!anyAlive(plan, tile.in + segment.in, segment.length)) continue;
     int64_t at = static_cast<int64_t>(tile.in + segment.in) * lanes;
     const double* weight = plan.weights + (tile.weights + segment.weights) * kTile;
     V x[vectors], y[vectors];

@@ -29,6 +29,16 @@ Affine randomAffine(Random& random) {
   return Linear{in, out, normals(random, in * out), Vector(out)};
 }
 
+/// Zeros of either sign but for up to three entries of one lane each, as rows of single neurons have.
+Vector fewEntries(Random& random, int features) {
+  Vector out(static_cast<size_t>(features) * kLanes);
+  for (double& each : out) each = pick(random, 0, 9) == 0 ? -0.0 : 0.0;
+  const int count = pick(random, 0, 3);
+  for (const double value : normals(random, count))
+    out[pick(random, 0, static_cast<int>(out.size()) - 1)] = value;
+  return out;
+}
+
 Vector lane(const Vector& values, int lanes, int which) {
   Vector out;
   for (size_t i = which; i < values.size(); i += lanes) out.push_back(values[i]);
@@ -68,7 +78,7 @@ const Test products("proof: products in lanes against float64, one block or two"
       const double* reads[kBlocks];
       double* writes[kBlocks];
       for (int block = 0; block < kBlocks; ++block) {
-        x[block] = normals(random, from * kLanes);
+        x[block] = i % 3 ? normals(random, from * kLanes) : fewEntries(random, from);
         y[block].assign(static_cast<size_t>(to) * kLanes, NAN);  // every entry must be written
         reads[block] = x[block].data();
         writes[block] = y[block].data();
