@@ -11,6 +11,9 @@ void SubBox::bound(const ImageFacts& facts, std::span<const double> lower, std::
                    std::span<Sign> signs, std::span<const Claim> claims, double* bounds, double* slopes,
                    double* offsets) {
   part_ = facts.input();
+  // Of all of the box, the facts say what walks would.
+  const bool whole = std::equal(lower.begin(), lower.end(), part_.lower.begin(), part_.lower.end()) &&
+                     std::equal(upper.begin(), upper.end(), part_.upper.begin(), part_.upper.end());
   part_.lower.assign(lower.begin(), lower.end());
   part_.upper.assign(upper.begin(), upper.end());
   live_.begin(facts);
@@ -18,7 +21,7 @@ void SubBox::bound(const ImageFacts& facts, std::span<const double> lower, std::
   for (int relu = 0; relu < static_cast<int>(network_.relus().size()); ++relu) {
     const int node = network_.targetNode(relu);
     const auto size = static_cast<size_t>(network_.size(node));
-    tighten(facts.at(node), relu, signs.first(size));
+    tighten(facts.at(node), relu, signs.first(size), !whole);
     signs = signs.subspan(size);
   }
   for (size_t first = 0; first < claims.size(); first += walk_.together()) {
@@ -28,12 +31,12 @@ void SubBox::bound(const ImageFacts& facts, std::span<const double> lower, std::
   }
 }
 
-void SubBox::tighten(const NodeFacts& whole, int relu, std::span<Sign> signs) {
-  lower_ = whole.lower;
-  upper_ = whole.upper;
+void SubBox::tighten(const NodeFacts& known, int relu, std::span<Sign> signs, bool walks) {
+  lower_ = known.lower;
+  upper_ = known.upper;
   open_.clear();
   for (size_t i = 0; i < signs.size(); ++i) {
-    if (signs[i] == Sign::open) open_.push_back(static_cast<int32_t>(i));
+    if (walks && signs[i] == Sign::open) open_.push_back(static_cast<int32_t>(i));
   }
   ends_.resize(2 * open_.size());
   double *low = ends_.data(), *high = low + open_.size();

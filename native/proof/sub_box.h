@@ -18,7 +18,8 @@ class SubBox {
  public:
   SubBox(const ProofNetwork&, const KernelTable&);
 
-  /// Bounds claims as CrownWalk::affineRows on the part [lower, upper] of the box that `facts` are of.
+  /// Bounds claims as CrownWalk::affineRows on the part [lower, upper] of the box that `facts` are of, whose
+  /// boxes should be CROWN's (Prover::tightenByCrown): on the whole of it they are taken as they are.
   /// `signs` of the neurons of all ReLUs, in topological order: what is known on the part, and then what was
   /// found.
   void bound(const ImageFacts& facts, std::span<const double> lower, std::span<const double> upper,
@@ -26,7 +27,7 @@ class SubBox {
              double* offsets);
 
  private:
-  void tighten(const NodeFacts& whole, int relu, std::span<Sign> signs);
+  void tighten(const NodeFacts& known, int relu, std::span<Sign> signs, bool walks);
 
   const ProofNetwork& network_;
   Buffers buffers_;

@@ -6,6 +6,8 @@ import { type Answer, type Counterexample, type Search, type Solver, secondsLeft
 
 /** Up to so many inputs, bisecting the box is all that is done; with more, it takes turns with ReLUs' splits. */
 const fewInputs = 8;
+/** Inputs are given time for so many boxes, each at what the first bound cost: after fewer, little is split. */
+const leastBoxes = 4;
 const quickAttack = { steps: 40, restarts: 1, stopWhenFalsified: true, starts: 96, descentSteps: 50 };
 const strongAttack = { steps: 200, restarts: 20, stopWhenFalsified: false, starts: 128, descentSteps: 60 };
 const strongRounds = 12;
@@ -46,7 +48,8 @@ export const solve: Solver = async (verifier, model, problems, options) => {
     search,
     problems.map((problem) => ({ problem, terms: problem.terms })),
   );
-  const boxSeconds = (boxCost * (performance.now() - begin)) / 1000;
+  const boundMs = performance.now() - begin;
+  const boxSeconds = (boxCost * boundMs) / 1000;
   for (const [index, round] of rounds.entries()) {
     if (open.length === 0) return { verdict: 'unsat' };
     const left = secondsLeft(search);
@@ -60,7 +63,8 @@ export const solve: Solver = async (verifier, model, problems, options) => {
     if (searched.counterexample) return { verdict: 'sat', counterexample: searched.counterexample };
     open = searched.open;
     if (inputs && open.length > 0) {
-      const answer = await inputs.run({ deadline: 2 * performance.now() - before });
+      const now = performance.now();
+      const answer = await inputs.run({ deadline: now + Math.max(now - before, leastBoxes * boundMs) });
       if (answer.verdict === 'sat' || answer.verdict === 'unsat') return answer;
     }
   }
