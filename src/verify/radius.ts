@@ -7,7 +7,7 @@ import {
   ball,
   packVectors,
 } from '../problem/region.js';
-import { sumUp } from '../problem/rounding.js';
+import { nextUp, sumUp } from '../problem/rounding.js';
 import { type Specification, forImages } from '../problem/specification.js';
 import type { Model } from '../model/index.js';
 import { lowerRadius, upperRadius } from './closed-form.js';
@@ -253,10 +253,16 @@ class RadiusSearch {
       this.#evaluations[image] += 1;
       if (found.lower) this.#proven[image] = radius;
       else if (found.counterexample) {
-        this.#refuted[image] = Math.min(radius, distance(found.counterexample.x, this.#centers[image]));
+        this.#refute(image, radius, found.counterexample.x);
       } else this.#failed[image] = radius;
       this.#report();
     }
+  }
+
+  /** A counterexample in the ball of this radius, perhaps well inside. */
+  #refute(image: number, radius: number, x: Float64Array): void {
+    const away = distance(this.#options.norm, x, this.#centers[image]);
+    this.#refuted[image] = Math.min(this.#refuted[image], radius, away);
   }
 
   /** Takes what bounds on the ball of this radius say about the image: proven there, or how far inside. */
@@ -267,7 +273,11 @@ class RadiusSearch {
     let allPositive = true;
     let nearest = radius;
     if (bounds.attack && bounds.attack.margin[index] < 0) {
-      this.#refuted[image] = Math.min(this.#refuted[image], radius);
+      this.#refute(
+        image,
+        radius,
+        bounds.attack.point.subarray(index * center.length, (index + 1) * center.length),
+      );
     }
     for (let at = index * rowCount; at < (index + 1) * rowCount; at += 1) {
       const span = [at * center.length, (at + 1) * center.length] as const;
@@ -291,10 +301,10 @@ class RadiusSearch {
   }
 }
 
-/** At least the l-infinity distance of x from the centre. */
-function distance(x: Float64Array, center: Float64Array): number {
-  return x.reduce(
-    (greatest, value, i) => Math.max(greatest, sumUp(value, -center[i]), sumUp(center[i], -value)),
-    0,
-  );
+/** At least the distance of x from the centre. */
+function distance(norm: Norm, x: Float64Array, center: Float64Array): number {
+  const away = x.map((value, i) => Math.max(sumUp(value, -center[i]), sumUp(center[i], -value)));
+  if (norm === 'linf') return away.reduce((greatest, each) => Math.max(greatest, each), 0);
+  if (norm === 'l1') return away.reduce((sum, each) => sumUp(sum, each), 0);
+  return nextUp(Math.sqrt(away.reduce((sum, each) => sumUp(sum, nextUp(each * each)), 0)));
 }
