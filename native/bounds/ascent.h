@@ -41,7 +41,7 @@ struct Leaving {
 
 /// Told when a row of the source enters lane r of a batch (after it is loaded, before it is evaluated) and
 /// when rows are settled (after their last evaluation); where `ranks` says so, also when the batch knows what
-/// these lose at each neuron. Called from all climbing threads, once per row.
+/// these lose at each neuron. Called from all climbing threads, once for every row.
 class RowVisitor {
  public:
   virtual ~RowVisitor() = default;

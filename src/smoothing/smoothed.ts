@@ -6,7 +6,8 @@
  */
 import { InvalidArgumentError } from '../errors.js';
 import type { Model } from '../model/index.js';
-import { nextDown, nextUp } from '../problem/rounding.js';
+import { distanceUp } from '../problem/distance.js';
+import { nextDown } from '../problem/rounding.js';
 import { type Vectors, packVectors } from '../problem/region.js';
 import { type CallOptions, integer, positive } from '../verify/options.js';
 import type { Verifier } from '../verify/verifier.js';
@@ -87,7 +88,8 @@ export async function smoothedRadius(
     const successes = count[chosen];
     const pLower = binomialLowerBound(successes, n, alpha);
     const reach = nextDown(sigma * normalQuantileDown(pLower));
-    const radius = nextDown(reach - roundingDistance(data.subarray(image * size, (image + 1) * size)));
+    const center = data.subarray(image * size, (image + 1) * size);
+    const radius = nextDown(reach - distanceUp('l2', center, center.map(Math.fround)));
     const found = radius > 0;
     return { predicted: found ? chosen : null, radius: found ? radius : 0, pLower, count: successes };
   });
@@ -130,11 +132,4 @@ function resolve({ sigma, n = 100_000, alpha = 0.001, seed = 0, ...rest }: Smoot
 /** The first of equal ones. */
 function mostFrequent(counts: Float64Array): number {
   return counts.reduce((best, count, k) => (count > counts[best] ? k : best), 0);
-}
-
-/** At least the l2 distance of x from its rounding to float32. */
-function roundingDistance(x: Float64Array): number {
-  let square = 0;
-  for (const value of x) square += (value - Math.fround(value)) ** 2;
-  return square === 0 ? 0 : nextUp(Math.sqrt(square * (1 + (x.length + 8) * 2 ** -52)));
 }

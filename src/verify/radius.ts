@@ -1,4 +1,5 @@
 import type { NativeRows } from '../binding.js';
+import { distanceUp } from '../problem/distance.js';
 import {
   type BallOptions,
   type Norm,
@@ -7,7 +8,6 @@ import {
   ball,
   packVectors,
 } from '../problem/region.js';
-import { nextUp, sumUp } from '../problem/rounding.js';
 import { type Specification, forImages } from '../problem/specification.js';
 import type { Model } from '../model/index.js';
 import { lowerRadius, upperRadius } from './closed-form.js';
@@ -261,7 +261,7 @@ class RadiusSearch {
 
   /** A counterexample in the ball of this radius, perhaps well inside. */
   #refute(image: number, radius: number, x: Float64Array): void {
-    const away = distance(this.#options.norm, x, this.#centers[image]);
+    const away = distanceUp(this.#options.norm, x, this.#centers[image]);
     this.#refuted[image] = Math.min(this.#refuted[image], radius, away);
   }
 
@@ -299,12 +299,4 @@ class RadiusSearch {
       this.#proven[image] = Math.max(this.#proven[image], nearest);
     }
   }
-}
-
-/** At least the distance of x from the centre. */
-function distance(norm: Norm, x: Float64Array, center: Float64Array): number {
-  const away = x.map((value, i) => Math.max(sumUp(value, -center[i]), sumUp(center[i], -value)));
-  if (norm === 'linf') return away.reduce((greatest, each) => Math.max(greatest, each), 0);
-  if (norm === 'l1') return away.reduce((sum, each) => sumUp(sum, each), 0);
-  return nextUp(Math.sqrt(away.reduce((sum, each) => sumUp(sum, nextUp(each * each)), 0)));
 }
